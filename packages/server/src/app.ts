@@ -1,0 +1,131 @@
+/** Builds the application: the same one in production, in tests, and where only its OpenAPI document is wanted. */
+import { isUtf8 } from 'node:buffer'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { TSchema } from '@sinclair/typebox'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
+import { parse as parseJson } from 'secure-json-parse'
+import { v7 as uuidv7 } from 'uuid'
+import { batchRoutes } from './batches/routes.js'
+import { batchComponents } from './batches/schemas.js'
+import { createBatchStore } from './batches/store.js'
+import type { Config } from './config.js'
+import type { Database } from './db/database.js'
+import { ApiError, handleClientError, handleError, Problem, refuseUnknownRoutes } from './errors.js'
+import { Health, healthRoutes } from './health.js'
+import { RequestLog } from './logging.js'
+import { registerOpenapi } from './openapi.js'
+import { Strict } from './schemas.js'
+import { taskRoutes } from './tasks/routes.js'
+import { taskComponents } from './tasks/schemas.js'
+import { createTaskStore } from './tasks/store.js'
+import { createCompiler, readIntegers } from './validation.js'
+
+const MAX_BODY_BYTES = 1024 * 1024
+
+export interface AppOptions {
+  database: Pick<Database, 'db' | 'ping'>
+  config: Pick<Config, 'REQUEST_TIMEOUT_MS'>
+  /** Where to log; nowhere unless given. */
+  logger?: FastifyBaseLogger
+}
+
+export async function buildApp({ database, config, logger }: AppOptions): Promise<FastifyInstance> {
+  const requestLog = new RequestLog()
+  const app = Fastify({
+    ...(logger && { loggerInstance: logger }),
+    logController: requestLog,
+    requestIdHeader: false,
+    genReqId: (request) => {
+      const given = request.headers['x-request-id']
+      return typeof given === 'string' && /^[\x21-\x7e]{1,128}$/.test(given) ? given : uuidv7()
+    },
+    bodyLimit: MAX_BODY_BYTES,
+    // The bound on a whole request, database included; it is answered with 503.
+    handlerTimeout: config.REQUEST_TIMEOUT_MS,
+    // The bound on the arrival of a request, against senders that never finish.
+    requestTimeout: config.REQUEST_TIMEOUT_MS,
+    // At shutdown, idle connections are closed and requests that still arrive on others are answered.
+    forceCloseConnections: 'idle',
+    return503OnClosing: false,
+    // An id that is too long is told so by the schema, like any other that is wrong.
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16_384 },
+    clientErrorHandler: handleClientError,
+    // A path that cannot be decoded has no route, and so none of the hooks below.
+    frameworkErrors: (error, request, reply) => {
+      reply.header('x-request-id', request.id)
+      handleError(error, request, reply)
+      requestLog.requestCompleted(null, request, reply)
+    },
+  }).withTypeProvider<TypeBoxTypeProvider>()
+
+  app.setErrorHandler(handleError)
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id)
+  })
+  const refuseOtherMethods = refuseUnknownRoutes(app)
+
+  parseOnlyJson(app)
+  validateStrictly(app, [...taskComponents, ...batchComponents, Health, Problem])
+
+  await registerOpenapi(app)
+  await app.register(healthRoutes, database)
+  await app.register(
+    async (api) => {
+      // An operation without parameters refuses them, too: a misspelt filter must not act on everything.
+      api.addHook('onRoute', (route) => {
+        route.schema = { querystring: Strict({}), ...route.schema }
+      })
+      await api.register(taskRoutes, { prefix: '/tasks', store: createTaskStore(database.db) })
+      await api.register(batchRoutes, { prefix: '/batches', store: createBatchStore(database.db) })
+    },
+    { prefix: '/api/v1' },
+  )
+  refuseOtherMethods()
+  await app.ready()
+  return app
+}
+
+/** Reads JSON in UTF-8 and nothing else. A body that is not there is no error until an operation needs one. */
+function parseOnlyJson(app: FastifyInstance) {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    /^application\/(?:[\w.+-]+\+)?json\b/,
+    { parseAs: 'buffer' },
+    async (_request: FastifyRequest, body: Buffer) => {
+      if (body.length === 0) return undefined
+      if (!isUtf8(body)) throw new ApiError('invalid_json', 'The body is not UTF-8.')
+      try {
+        // A byte order mark is ignored (RFC 8259, section 8.1), and __proto__ is refused.
+        return parseJson(body.toString().replace(/^\uFEFF/, ''))
+      } catch (error) {
+        throw new ApiError('invalid_json', `The body is not valid JSON: ${(error as Error).message}.`)
+      }
+    },
+  )
+  app.addContentTypeParser('*', (request, _body, done) => {
+    const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
+    const empty = encoding === undefined && (length === undefined || length === '0')
+    done(empty ? null : new ApiError('unsupported_media_type'), undefined)
+  })
+  app.addHook('preValidation', async (request) => {
+    if (request.body === undefined && request.routeOptions.schema?.body) throw new ApiError('empty_body')
+  })
+}
+
+/** Makes the components known to the routes, and checks requests by the rules of validation.ts. */
+function validateStrictly(app: FastifyInstance, components: { $id?: string }[]) {
+  for (const component of components) app.addSchema(component)
+  const compile = createCompiler(components)
+  app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
+    const check = compile(schema)
+    if (httpPart !== 'querystring') return check
+    const checkQuery = (query: Record<string, unknown>) => {
+      readIntegers(schema, query)
+      const valid = check(query)
+      checkQuery.errors = check.errors
+      return valid
+    }
+    checkQuery.errors = check.errors
+    return checkQuery
+  })
+}

@@ -1,0 +1,91 @@
+/** The batch operations over HTTP. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ApiError, bodyProblems, commonProblems, problems } from '../errors.js'
+import { answer, ref, refOrNull, toPage } from '../schemas.js'
+import { Batch, BatchCreate, BatchListQuery, BatchPage, BatchParams, LatestBatchQuery } from './schemas.js'
+import type { BatchStore } from './store.js'
+
+const tags = ['batches']
+
+export const batchRoutes: FastifyPluginAsyncTypebox<{ store: BatchStore }> = async (app, { store }) => {
+  app.post(
+    '',
+    {
+      schema: {
+        operationId: 'createBatch',
+        tags,
+        summary: 'Create a batch of tasks',
+        description:
+          'Writes down a learning path: up to 500 tasks in the order to work through, in one call, whole or not at all.',
+        body: ref(BatchCreate),
+        response: {
+          201: answer('The new batch with its tasks.', ref(Batch)),
+          ...problems(...bodyProblems, ...commonProblems),
+        },
+      },
+    },
+    async (request, reply) => {
+      reply.code(201)
+      return store.create(request.body)
+    },
+  )
+
+  app.get(
+    '',
+    {
+      schema: {
+        operationId: 'listBatches',
+        tags,
+        summary: 'List batches',
+        description: 'Answers batches with their tasks, newest first, a page at a time.',
+        querystring: BatchListQuery,
+        response: {
+          200: answer('A page of batches.', ref(BatchPage)),
+          ...problems(...commonProblems),
+        },
+      },
+    },
+    async (request) => toPage(await store.list(request.query), request.query),
+  )
+
+  app.get(
+    '/latest',
+    {
+      schema: {
+        operationId: 'latestBatch',
+        tags,
+        summary: 'Get the latest batch',
+        description:
+          'Answers the batch created last, with its tasks as they are now: where the learner stands. With `session_id`, the latest of that session. Where there is none yet the answer is the JSON value `null`, not an error.',
+        querystring: LatestBatchQuery,
+        response: {
+          200: answer('The latest batch, or null.', refOrNull(Batch)),
+          ...problems(...commonProblems),
+        },
+      },
+    },
+    async (request) => store.latest(request.query.session_id),
+  )
+
+  app.get(
+    '/:batch_id',
+    {
+      schema: {
+        operationId: 'getBatch',
+        tags,
+        summary: 'Get a batch',
+        description: 'Answers one batch with its tasks as they are now, in the order they were given.',
+        params: BatchParams,
+        response: {
+          200: answer('The batch.', ref(Batch)),
+          ...problems('batch_not_found', ...commonProblems),
+        },
+      },
+    },
+    async (request) => {
+      const batch = await store.get(request.params.batch_id)
+      if (batch === undefined) throw new ApiError('batch_not_found')
+      return batch
+    },
+  )
+}

@@ -1,0 +1,202 @@
+/**
+ * Opens the database that a URL names: PostgreSQL through postgres.js, or PGlite, which is PostgreSQL inside this
+ * process. The only file that knows both drivers; all others see a Drizzle database.
+ */
+import { existsSync } from 'node:fs'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { PGlite } from '@electric-sql/pglite'
+import { sql } from 'drizzle-orm'
+import { readMigrationFiles } from 'drizzle-orm/migrator'
+import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
+import { drizzle as drizzlePglite } from 'drizzle-orm/pglite'
+import { migrate as migratePglite } from 'drizzle-orm/pglite/migrator'
+import { drizzle as drizzlePostgres } from 'drizzle-orm/postgres-js'
+import { migrate as migratePostgres } from 'drizzle-orm/postgres-js/migrator'
+import postgres from 'postgres'
+import { driverError, isUnavailable } from './failures.js'
+import { lockFolder } from './lock.js'
+
+/** What the stores see, whichever driver is behind it. */
+export type Db = PgDatabase<PgQueryResultHKT>
+
+export interface Database {
+  db: Db
+  /** Where the data is, for people: without user and password. */
+  location: string
+  /** Fails when the database does not answer in time. */
+  ping(): Promise<void>
+  /** Waits for statements in flight, then closes. */
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  /** Most connections to PostgreSQL. */
+  poolSize: number
+  /** After how many milliseconds PostgreSQL cancels a statement. */
+  statementTimeout: number
+  /** How many milliseconds to wait for a PostgreSQL that cannot be reached yet. */
+  startTimeout: number
+  /** Called once when it has to be waited for. */
+  onWait?: (location: string) => void
+}
+
+/** The database cannot be opened; the message says why, in a line. */
+export class DatabaseError extends Error {}
+
+const migrations = { migrationsFolder: fileURLToPath(new URL('../../migrations', import.meta.url)) }
+
+/**
+ * Opens the database and brings its schema up to date. Throws {@link DatabaseError}.
+ *
+ * @param url `postgres://user:password@host/database` (also as `postgresql://` or `postgresql+asyncpg://`),
+ *   `file:folder` for the embedded database in a folder, or `memory://` for one without.
+ */
+export async function openDatabase(url: string, options: DatabaseOptions): Promise<Database> {
+  if (url === 'memory://') return openEmbedded()
+  if (url.startsWith('file:'))
+    return openEmbedded(resolve(url.slice('file:'.length).replace(/^\/\/(?=\/)/, '')))
+  if (/^postgres(ql)?(\+asyncpg)?:\/\//.test(url)) {
+    return openPostgres(url.replace(/^postgres(ql)?(\+asyncpg)?:/, 'postgres:'), options)
+  }
+  throw new DatabaseError(
+    'DATABASE_URL must begin with postgres:// (a PostgreSQL server), file: (a folder) or be memory://',
+  )
+}
+
+async function openEmbedded(folder?: string): Promise<Database> {
+  const location = folder === undefined ? 'memory, gone when the service stops' : folder
+  const release = folder === undefined ? undefined : await claim(folder)
+  try {
+    const client = await PGlite.create(folder && (await dataFolder(folder)))
+    const db = drizzlePglite({ client })
+    await refuseNewerSchema(db)
+    await migratePglite(db, migrations)
+    const close = async () => {
+      await client.close()
+      await release?.()
+    }
+    return { db, location, ping: pingOf(db), close }
+  } catch (error) {
+    await release?.()
+    throw unopened(location, error)
+  }
+}
+
+/** Makes the folder, and locks it: two processes on one folder corrupt it, and PGlite does not stop the second. */
+async function claim(folder: string): Promise<() => Promise<void>> {
+  try {
+    await mkdir(folder, { recursive: true })
+    const lock = await lockFolder(folder)
+    if (lock.acquired) return lock.release
+    throw new DatabaseError(
+      `the database folder ${folder} is in use by process ${lock.holder}; stop that one, or set DATABASE_URL=file:another-folder`,
+    )
+  } catch (error) {
+    throw unopened(folder, error)
+  }
+}
+
+/** The folder of PGlite's files. A new one gets its name when it is complete, so that a half-made one is never used. */
+async function dataFolder(folder: string): Promise<string> {
+  const data = join(folder, 'postgres')
+  if (!existsSync(data)) {
+    const unfinished = `${data}.new`
+    await rm(unfinished, { recursive: true, force: true })
+    await (await PGlite.create(unfinished)).close()
+    await rename(unfinished, data)
+  }
+  return data
+}
+
+async function openPostgres(url: string, options: DatabaseOptions): Promise<Database> {
+  const { host, pathname } = new URL(url)
+  const location = `PostgreSQL at ${host}${pathname}`
+  const connect = (max: number, statement_timeout: number) =>
+    postgres(url, {
+      max,
+      connect_timeout: 5,
+      backoff: (retries) => Math.min(0.05 * 2 ** retries, 1),
+      // Every parameter is text or JSON: there are no array types to ask the server for.
+      fetch_types: false,
+      onnotice: () => {},
+      connection: { application_name: 'aklp-task-server', statement_timeout },
+    })
+
+  // A connection of its own, without a timeout: a migration takes its time, and the lock ends with the session.
+  const migrating = connect(1, 0)
+  try {
+    await waitUntilReachable(migrating, location, options)
+    // Servers that start together migrate one after the other: all but the first find nothing to do.
+    await migrating`select pg_advisory_lock(${MIGRATION_LOCK})`
+    const db = drizzlePostgres(migrating)
+    await refuseNewerSchema(db)
+    await migratePostgres(db, migrations)
+  } catch (error) {
+    throw unopened(location, error)
+  } finally {
+    await migrating.end({ timeout: 0 })
+  }
+
+  const client = connect(options.poolSize, options.statementTimeout)
+  const db = drizzlePostgres(client)
+  return { db, location, ping: pingOf(db), close: () => client.end({ timeout: 5 }) }
+}
+
+/** Key of the advisory lock; any number that nobody else uses. */
+const MIGRATION_LOCK = 4_251_607_001
+
+async function waitUntilReachable(
+  client: postgres.Sql,
+  location: string,
+  { startTimeout, onWait }: DatabaseOptions,
+) {
+  const deadline = Date.now() + startTimeout
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await within(Math.max(deadline - Date.now(), 1), client`select 1`)
+      return
+    } catch (error) {
+      if (!isUnavailable(error) || Date.now() >= deadline) throw error
+      if (attempt === 0) onWait?.(location)
+      await sleep(250)
+    }
+  }
+}
+
+async function refuseNewerSchema(db: Db) {
+  const one = sql`(values (1)) as one`
+  const table = sql`drizzle.__drizzle_migrations`
+  const [made] = await db.select({ exists: sql<boolean>`to_regclass('${table}') is not null` }).from(one)
+  if (!made!.exists) return
+  const [newest] = await db.select({ millis: sql`max(created_at)`.mapWith(Number) }).from(table)
+  const known = readMigrationFiles(migrations).at(-1)!.folderMillis
+  if (newest!.millis > known) {
+    const from = new Date(newest!.millis).toISOString().slice(0, 10)
+    throw new DatabaseError(
+      `its schema, of ${from}, is newer than this server; start a server that is as new`,
+    )
+  }
+}
+
+/** Asks the database for a sign of life; fails when none comes within two seconds. */
+const pingOf = (db: Db) => async () => {
+  await within(2000, db.execute(sql`select 1`))
+}
+
+/** The promise’s result, or a failure when it takes longer. What it does goes on: a driver may wait for ever. */
+async function within<T>(milliseconds: number, promise: PromiseLike<T>): Promise<T> {
+  const late = sleep(milliseconds, undefined, { ref: false }).then(() => {
+    throw new DatabaseError('no answer in time')
+  })
+  return Promise.race([promise, late])
+}
+
+/** Why the database cannot be opened, in one line. */
+function unopened(location: string, error: unknown): DatabaseError {
+  if (error instanceof DatabaseError && error.message.includes(location)) return error
+  const { message, code } = driverError(error)
+  return new DatabaseError(`cannot open the database (${location}): ${message || code}`)
+}

@@ -1,0 +1,33 @@
+/** Pieces of SQL that every store writes the same way. */
+import { type SQL, type Subquery, sql } from 'drizzle-orm'
+import type { PgColumn } from 'drizzle-orm/pg-core'
+
+/** A time as the API writes it, made by the database: it stays text all the way to the answer. */
+export const timestamp = <T extends PgColumn>(column: T) =>
+  sql<T['_']['notNull'] extends true ? string : string | null>`
+    to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`.as(column.name)
+
+/** All rows of a subquery as one JSON array, in the order of the subquery; empty when it has none. */
+export const jsonRows = <T>(subquery: Subquery) =>
+  sql<T[]>`coalesce(json_agg(${sql.identifier(subquery._.alias)}), '[]')`
+
+/** The sort keys of a list: rows without a value last in both orders, equal ones by id in the same direction. */
+export function ordering(column: PgColumn, id: PgColumn, order: 'asc' | 'desc'): SQL[] {
+  const direction = sql.raw(order)
+  // An index serves the order of a column that is never null only where the nulls are not mentioned.
+  const nulls = column.notNull ? sql`` : sql` nulls last`
+  return [sql`${column} ${direction}${nulls}`, sql`${id} ${direction}`]
+}
+
+/** Prepares a statement the first time its shape is asked for, and keeps it. */
+export function preparedByShape<Shape, Statement>(prepare: (shape: Shape) => Statement) {
+  const statements = new Map<string, Statement>()
+  return (shape: Shape): Statement => {
+    const key = JSON.stringify(shape)
+    const known = statements.get(key)
+    if (known !== undefined) return known
+    const statement = prepare(shape)
+    statements.set(key, statement)
+    return statement
+  }
+}

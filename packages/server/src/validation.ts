@@ -1,0 +1,142 @@
+/**
+ * Checks input against the schemas and says what is wrong in words that a language model can act on: the
+ * field, the rule, the names or values that exist, and the one it probably meant. Nothing is coerced and nothing
+ * is dropped; the one exception are the numbers of a query, which arrive as text.
+ */
+import type { TSchema } from '@sinclair/typebox'
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import { toTimestamp } from './schemas.js'
+import { suggest } from './suggest.js'
+
+/** One thing that is wrong with the input. */
+export interface Mistake {
+  /** Where it is: `title`, `tasks[3].status`; empty for the whole. */
+  path: string
+  message: string
+  /** The values or names that exist there. */
+  allowed?: (string | null)[]
+  /** The allowed one that was probably meant. Never applied by itself. */
+  did_you_mean?: string
+}
+
+const formats = {
+  uuid: /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+  'date-time': { type: 'string', validate: (text: string) => toTimestamp(text) !== undefined },
+  text: { type: 'string', validate: (text: string) => text.isWellFormed() && !text.includes('\0') },
+} as const
+
+/** A compiler of schemas, to which the named components are known. */
+export function createCompiler(components: object[]): (schema: object) => ValidateFunction {
+  const ajv = new Ajv({
+    allErrors: true,
+    verbose: true, // errors carry the schema and the value, which the messages name
+    useDefaults: true,
+    allowUnionTypes: true,
+    strict: true,
+    strictTypes: false,
+    formats,
+    schemas: components,
+  })
+  return (schema) => ajv.compile(schema)
+}
+
+/** Reads the whole numbers of a query in place; what is no plain number is left for the check to refuse. */
+export function readIntegers(schema: TSchema, query: Record<string, unknown>) {
+  for (const [name, property] of Object.entries<TSchema>(schema.properties)) {
+    const value = query[name]
+    if (property.type === 'integer' && typeof value === 'string' && /^-?\d{1,15}$/.test(value))
+      query[name] = Number(value)
+  }
+}
+
+/** Where an error is: the name itself, where it is about a name. */
+function pathOf({ params, instancePath }: ErrorObject): string {
+  // `/tasks/3/title` as `tasks[3].title`; only known names stand in it, for what is not known is not looked into.
+  const path = instancePath
+    .slice(1)
+    .replace(/\/?\b(\d+)\b/g, '[$1]')
+    .replaceAll('/', '.')
+  const name: string | undefined = params.additionalProperty ?? params.missingProperty
+  if (name === undefined) return path
+  return path ? `${path}.${shorten(name)}` : shorten(name)
+}
+
+/** What failed checks found: the first `most` places, a mistake each, and how many places there are. */
+export function explain(
+  errors: readonly ErrorObject[],
+  most: number,
+): { mistakes: Mistake[]; count: number } {
+  const byPath = new Map<string, ErrorObject>()
+  for (const error of errors) {
+    const path = pathOf(error)
+    // Where a value has the wrong type and is not in the enum either, the enum says more.
+    if (error.keyword === 'enum' || !byPath.has(path)) byPath.set(path, error)
+  }
+  const mistakes = [...byPath].slice(0, most).map(([path, error]) => ({ path, ...describe(error) }))
+  return { mistakes, count: byPath.size }
+}
+
+/** What is wrong, as the end of a sentence that begins with the place. */
+function describe({ keyword, params, data, parentSchema = {} }: ErrorObject): Omit<Mistake, 'path'> {
+  const { minimum, maximum, minItems, maxItems, properties } = parentSchema
+  switch (keyword) {
+    case 'additionalProperties': {
+      const names = Object.keys(properties)
+      return {
+        message: `is not known; known: ${names.join(', ') || 'none'}`,
+        ...among(params.additionalProperty, names),
+      }
+    }
+    case 'required':
+      return { message: 'is required' }
+    case 'enum':
+      return { message: `must be ${list(params.allowedValues)}`, ...among(data, params.allowedValues) }
+    case 'type':
+      if (params.type === 'integer')
+        return { message: `must be a whole number from ${minimum} to ${maximum}` }
+      return { message: `must be ${list([params.type].flat().map(article))}, not ${kind(data)}` }
+    case 'minimum':
+    case 'maximum':
+      return { message: `must be a whole number from ${minimum} to ${maximum}` }
+    case 'format':
+      return { message: formatMessages[params.format as keyof typeof formats] }
+    case 'pattern':
+      return { message: 'must not be blank' }
+    case 'minLength':
+      return { message: 'must not be empty' }
+    case 'maxLength':
+      return { message: `must have at most ${params.limit} characters, has ${[...(data as string)].length}` }
+    case 'minItems':
+    case 'maxItems':
+      return { message: `must have ${minItems} to ${maxItems} items, has ${(data as unknown[]).length}` }
+    default:
+      throw new Error(`no message for the keyword ${keyword}`)
+  }
+}
+
+const formatMessages = {
+  uuid: 'must be a UUID such as 550e8400-e29b-41d4-a716-446655440001',
+  'date-time':
+    'must be a time such as 2025-12-31T09:00:00Z or 2025-12-31T18:00:00+09:00, or a date such as 2025-12-31, that exists',
+  text: 'must not contain NUL characters or unpaired surrogates',
+}
+
+function among(given: unknown, allowed: (string | null)[]): Pick<Mistake, 'allowed' | 'did_you_mean'> {
+  const names = allowed.filter((name) => name !== null)
+  const did_you_mean = typeof given === 'string' ? suggest(given, names) : undefined
+  return { allowed, ...(did_you_mean && { did_you_mean }) }
+}
+
+const shorten = (name: string) => (name.length > 100 ? `${name.slice(0, 100)}…` : name)
+
+const list = (values: unknown[]) => {
+  const words = values.map(String)
+  const last = words.pop()
+  return words.length > 0 ? `${words.join(', ')} or ${last}` : `${last}`
+}
+
+const article = (type: string) =>
+  type === 'null' ? 'null' : /^[aeio]/.test(type) ? `an ${type}` : `a ${type}`
+
+const kind = (value: unknown) =>
+  value === null ? 'null' : article(Array.isArray(value) ? 'array' : typeof value)
