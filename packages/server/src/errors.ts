@@ -207,13 +207,14 @@ export function problems(...codes: ErrorCode[]) {
 
 const retryAfterHeader = {
   'Retry-After': {
-    description: 'After how many seconds another try makes sense.',
-    schema: { type: 'string', examples: [RETRY_AFTER] },
+    type: 'string',
+    description: `After how many seconds another try makes sense, as \`${RETRY_AFTER}\`.`,
   },
 }
 
 /** The errors that every operation can answer, and those of one that takes a body. */
 export const commonProblems = [
+  'bad_request',
   'validation_error',
   'internal_error',
   'database_unavailable',

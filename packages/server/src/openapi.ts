@@ -33,6 +33,8 @@ export async function registerOpenapi(app: FastifyInstance) {
         { name: 'health', description: 'How the service is.' },
       ],
     },
+    transformObject: (document) =>
+      'openapiObject' in document ? shareProblems(document.openapiObject) : document.swaggerObject,
     // Components are called what their schemas are called.
     refResolver: {
       buildLocalReference: (schema, _base, _fragment, i) => (schema.$id as string) ?? `def-${i}`,
@@ -52,3 +54,30 @@ export async function registerOpenapi(app: FastifyInstance) {
     theme: { title: 'AKLP Task Service' },
   })
 }
+
+type Response = { $ref?: string; content?: Record<string, { examples?: object }> }
+type Operation = { responses: Record<string, Response> }
+type Document = { paths?: object; components?: object }
+
+/**
+ * Describes the same answer to an error once, as a component called by its codes, and refers to it from the operations:
+ * language models read the whole document.
+ */
+function shareProblems(document: Document): object {
+  const shared: Record<string, Response> = {}
+  const operations = Object.values(document.paths ?? {}).flatMap((path) => Object.values<Operation>(path))
+  for (const { responses } of operations) {
+    for (const [status, response] of Object.entries(responses)) {
+      const problem = response.content?.['application/problem+json']
+      if (problem === undefined) continue
+      const name = Object.keys(problem.examples ?? {})
+        .map(pascalCase)
+        .join('Or')
+      shared[name] = response
+      responses[status] = { $ref: `#/components/responses/${name}` }
+    }
+  }
+  return { ...document, components: { ...document.components, responses: shared } }
+}
+
+const pascalCase = (code: string) => code.replace(/(?:^|_)(.)/g, (_, letter: string) => letter.toUpperCase())

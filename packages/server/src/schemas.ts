@@ -33,6 +33,10 @@ export const Strict = <T extends Parameters<typeof Type.Object>[0]>(properties: 
 export const Uuid = (description: string, example: string) =>
   Type.String({ format: 'uuid', description, examples: [example] })
 
+/** A UUID in a query. It has no example, since Swagger UI would fill that in, and so filter by what is not there. */
+export const UuidFilter = (description: string) =>
+  Type.String({ format: 'uuid', description: `${description} A UUID.` })
+
 /** Text of at most `maxLength` code points, without the characters that no UTF-8 database stores. */
 export const Text = (maxLength: number, description: string, example: string, options: object = {}) =>
   Type.String({ format: 'text', maxLength, description, examples: [example], ...options })
@@ -149,7 +153,7 @@ export const noContent = (description: string) =>
 /** The headers that every answer carries. */
 export const responseHeaders = {
   'X-Request-ID': {
+    type: 'string',
     description: 'The request’s id: the one sent, or a new one. It names the request in the logs.',
-    schema: { type: 'string' },
   },
 }

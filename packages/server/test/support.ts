@@ -193,7 +193,9 @@ export function answerChecker(app: FastifyInstance) {
       if (!validate(body)) fail(`not a Problem: ${ajv.errorsText(validate.errors)}`)
       return
     }
-    const response = operation.responses[status]
+    const described = operation.responses[status]
+    const shared = described?.$ref?.split('/').at(-1)
+    const response = shared ? document.components.responses[shared] : described
     if (response === undefined) return fail('a status that is not documented')
     const type = isProblem ? 'application/problem+json' : 'application/json'
     if (response.content === undefined) {
@@ -203,17 +205,10 @@ export function answerChecker(app: FastifyInstance) {
     if (!headers['content-type']?.startsWith(type)) fail(`the content type ${headers['content-type']}`)
     const inPointer = (key: string) =>
       key.replaceAll('~', '~0').replaceAll('/', '~1').replaceAll('{', '%7B').replaceAll('}', '%7D')
-    const pointer = [
-      'paths',
-      path!,
-      method.toLowerCase(),
-      'responses',
-      String(status),
-      'content',
-      type,
-      'schema',
-    ]
-    const validate = compile(`/${pointer.map(inPointer).join('/')}`)
+    const place = shared
+      ? ['components', 'responses', shared]
+      : ['paths', path!, method.toLowerCase(), 'responses', String(status)]
+    const validate = compile(`/${[...place, 'content', type, 'schema'].map(inPointer).join('/')}`)
     if (!validate(body)) fail(`not its schema: ${ajv.errorsText(validate.errors)}`)
     // The schemas leave room for new fields; a field that is there and not described would be a mistake of today.
     if (isProblem && body.status !== status) fail('a status in the body that is another')

@@ -1,6 +1,17 @@
 /** The shapes of batches on the wire. The OpenAPI document is made from these: descriptions are documentation. */
 import { type Static, Type } from '@sinclair/typebox'
-import { answered, Nullable, PageOf, pageParameters, ref, Strict, Text, Timestamp, Uuid } from '../schemas.js'
+import {
+  answered,
+  Nullable,
+  PageOf,
+  pageParameters,
+  ref,
+  Strict,
+  Text,
+  Timestamp,
+  Uuid,
+  UuidFilter,
+} from '../schemas.js'
 import { example, MAX_ITEMS, Task, TaskCreate } from '../tasks/schemas.js'
 
 const session_id = Nullable(
@@ -58,7 +69,7 @@ export type BatchCreate = Static<typeof BatchCreate>
 export const BatchPage = PageOf(Batch)
 
 const ofSession = {
-  session_id: Type.Optional(Uuid('Only batches of this session.', example.session_id)),
+  session_id: Type.Optional(UuidFilter('Only batches of this session.')),
 }
 
 export const BatchListQuery = Strict({ ...pageParameters, ...ofSession })

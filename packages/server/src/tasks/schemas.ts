@@ -13,6 +13,7 @@ import {
   Timestamp,
   TimestampInput,
   Uuid,
+  UuidFilter,
 } from '../schemas.js'
 
 /** Most items that one bulk call or one batch takes. */
@@ -72,18 +73,13 @@ export const Task = Type.Object(
 )
 export type Task = Static<typeof Task>
 
-/** What a caller may set on a task at any time. */
-const writable = {
-  description: Type.Optional(Nullable(description)),
-  priority: Type.Optional(Nullable(priority)),
-  due_date: Type.Optional(Nullable(due_date)),
-}
-
 export const TaskCreate = Strict(
   {
     title,
-    ...writable,
+    description: Type.Optional(Nullable(description)),
     status: Defaulted(status({ default: 'pending' })),
+    priority: Type.Optional(Nullable(priority)),
+    due_date: Type.Optional(Nullable(due_date)),
     session_id: Type.Optional(
       Nullable(
         Uuid(
@@ -110,7 +106,14 @@ export const TaskCreate = Strict(
 )
 export type TaskCreate = Static<typeof TaskCreate>
 
-const changes = { title: Type.Optional(title), status: Type.Optional(status()), ...writable }
+/** What can be changed of a task. */
+const changes = {
+  title: Type.Optional(title),
+  description: Type.Optional(Nullable(description)),
+  status: Type.Optional(status()),
+  priority: Type.Optional(Nullable(priority)),
+  due_date: Type.Optional(Nullable(due_date)),
+}
 
 export const TaskUpdate = Strict(changes, {
   $id: 'TaskUpdate',
@@ -186,8 +189,8 @@ export const TaskPage = PageOf(Task)
 export const TaskListQuery = Strict({
   ...pageParameters,
   status: Type.Optional(OneOf(STATUS, { description: 'Only tasks with this status.' })),
-  session_id: Type.Optional(Uuid('Only tasks of this session.', example.session_id)),
-  batch_id: Type.Optional(Uuid('Only tasks of this batch.', example.batch_id)),
+  session_id: Type.Optional(UuidFilter('Only tasks of this session.')),
+  batch_id: Type.Optional(UuidFilter('Only tasks of this batch.')),
   sort_by: Defaulted(
     OneOf(['updated_at', 'created_at', 'due_date', 'priority', 'status'], {
       default: 'updated_at',

@@ -1,0 +1,211 @@
+import { randomUUID } from 'node:crypto'
+import t from 'tap'
+import { openDatabase } from '../src/db/database.js'
+import { openApi, options } from './support.js'
+
+const database = await openDatabase('memory://', options)
+const { app, call } = await openApi(database)
+t.teardown(async () => {
+  await app.close()
+  await database.close()
+})
+
+const json = { 'content-type': 'application/json' }
+
+t.test('a body that is no JSON is 400, and the text says where', async (t) => {
+  const bodies: [string | Buffer, RegExp][] = [
+    ['{', /position 1/],
+    ['{"title": "a",}', /position 14/],
+    ["{'title': 'a'}", /position 1/],
+    ['title=a', /not valid JSON/],
+    ['{"title": "a"} x', /position 15/],
+    ['{"__proto__": {"admin": true}, "title": "a"}', /forbidden prototype property/],
+    ['{"title": "a", "constructor": {"prototype": {}}}', /forbidden prototype property/],
+    [Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d]), /not UTF-8/],
+    ['{"title": "a\u0000"}', /position 12/],
+  ]
+  for (const [payload, detail] of bodies) {
+    const { status, body } = await call('POST', '/tasks', undefined, { payload, headers: json })
+    t.equal(status, 400, String(payload))
+    t.equal(body.error_code, 'invalid_json')
+    t.match(body.detail, detail)
+  }
+})
+
+t.test('an empty body is 400 where one is needed', async (t) => {
+  for (const [method, path] of [
+    ['POST', '/tasks'],
+    ['PUT', `/tasks/${randomUUID()}`],
+    ['PUT', '/tasks/bulk'],
+    ['DELETE', '/tasks/bulk'],
+    ['POST', '/batches'],
+  ] as const) {
+    for (const headers of [json, {}]) {
+      const { status, body } = await call(method, path, undefined, { headers })
+      t.equal(status, 400, `${method} ${path}`)
+      t.equal(body.error_code, 'empty_body')
+    }
+  }
+})
+
+t.test('a byte order mark before the JSON is ignored', async (t) => {
+  t.equal((await call('POST', '/tasks', '\uFEFF{"title": "a"}')).status, 201)
+})
+
+t.test('JSON is read under every content type that says JSON, and nothing else is read', async (t) => {
+  for (const type of [
+    'application/json',
+    'application/json; charset=utf-8',
+    'Application/JSON',
+    'application/merge-patch+json',
+  ]) {
+    t.equal(
+      (await call('POST', '/tasks', { title: 'a' }, { headers: { 'content-type': type } })).status,
+      201,
+      type,
+    )
+  }
+  for (const type of [
+    'text/plain',
+    'application/x-www-form-urlencoded',
+    'application/jsonp',
+    'multipart/form-data; boundary=x',
+    'nonsense',
+  ]) {
+    const { status, body } = await call(
+      'POST',
+      '/tasks',
+      { title: 'a' },
+      { headers: { 'content-type': type } },
+    )
+    t.equal(status, 415, type)
+    t.equal(body.error_code, 'unsupported_media_type')
+  }
+  const { status } = await call('POST', '/tasks', undefined, {
+    payload: '{"title": "a"}',
+    headers: { 'content-type': '' },
+  })
+  t.equal(status, 415, 'no content type')
+})
+
+t.test('DELETE works with any content type as long as there is no body', async (t) => {
+  for (const headers of [json, { 'content-type': 'application/x-www-form-urlencoded' }, {}]) {
+    const { id } = (await call('POST', '/tasks', { title: 'a' })).body
+    t.equal((await call('DELETE', `/tasks/${id}`, undefined, { headers })).status, 204)
+  }
+})
+
+t.test('a body over 1 MiB is 413, and one of just that size is read', async (t) => {
+  const around = JSON.stringify({ title: 'a', description: '' }).length
+  const sized = (bytes: number) => JSON.stringify({ title: 'a', description: 'x'.repeat(bytes - around) })
+  const { status, body } = await call('POST', '/tasks', sized(1024 * 1024 + 1))
+  t.equal(status, 413)
+  t.equal(body.error_code, 'body_too_large')
+  t.equal(
+    (await call('POST', '/tasks', sized(1024 * 1024))).status,
+    422,
+    'read, and the description is too long',
+  )
+})
+
+t.test('an unknown route is 404, whatever is sent to it', async (t) => {
+  for (const [method, path] of [
+    ['GET', '/api/v1'],
+    ['GET', '/api/v1/task'],
+    ['POST', '/api/v1/tasks/1/complete'],
+    ['GET', '/api/v1//tasks'],
+    ['GET', '/api/v2/tasks'],
+    ['GET', '/api/v1/TASKS'],
+  ] as const) {
+    const { status, body } = await call(method, path, method === 'POST' ? '{' : undefined)
+    t.equal(status, 404, path)
+    t.equal(body.error_code, 'route_not_found')
+  }
+})
+
+t.test('a path that cannot be decoded is 400', async (t) => {
+  const { status, body } = await call('GET', '/api/v1/tasks/%FF')
+  t.equal(status, 400)
+  t.equal(body.error_code, 'bad_request')
+})
+
+t.test('another method of a known path is 405 and names those there are', async (t) => {
+  const task = `/tasks/${randomUUID()}`
+  for (const [method, path, allow] of [
+    ['PATCH', task, 'DELETE, GET, HEAD, PUT'],
+    ['POST', task, 'DELETE, GET, HEAD, PUT'],
+    ['DELETE', '/tasks', 'GET, HEAD, POST'],
+    ['PUT', '/tasks/', 'GET, HEAD, POST'],
+    ['GET', '/tasks/bulk', 'DELETE, PUT'],
+    ['POST', '/tasks/bulk', 'DELETE, PUT'],
+    ['PUT', '/batches/latest', 'GET, HEAD'],
+    ['DELETE', `/batches/${randomUUID()}`, 'GET, HEAD'],
+    ['OPTIONS', '/tasks', 'GET, HEAD, POST'],
+    ['TRACE', '/batches', 'GET, HEAD, POST'],
+    ['POST', '/health', 'GET, HEAD'],
+  ] as const) {
+    const { status, headers, body } = await call(method, path, method === 'PATCH' ? '{' : undefined)
+    t.equal(status, 405, `${method} ${path}`)
+    t.equal(headers.allow, allow)
+    t.equal(body.error_code, 'method_not_allowed')
+    t.ok(body.detail.includes(allow))
+  }
+})
+
+t.test('a trailing slash makes no difference', async (t) => {
+  const { status, body } = await call('POST', '/tasks/', { title: 'a' })
+  t.equal(status, 201)
+  t.equal((await call('GET', `/tasks/${body.id}/`)).status, 200)
+  t.equal((await call('GET', '/tasks/?status=pending')).status, 200)
+  t.equal((await call('GET', '/batches/latest/')).status, 200)
+  t.equal((await call('GET', '/health/')).status, 200)
+})
+
+t.test(
+  'X-Request-ID is echoed when it is up to 128 visible ASCII characters, and made otherwise',
+  async (t) => {
+    const idOf = async (given?: string, path = '/tasks') => {
+      const { headers, body } = await call(
+        'GET',
+        path,
+        undefined,
+        given === undefined ? {} : { headers: { 'x-request-id': given } },
+      )
+      if (body?.request_id) t.equal(body.request_id, headers['x-request-id'])
+      return headers['x-request-id']
+    }
+    for (const given of ['a', 'agent-7/turn#12~!', 'x'.repeat(128)]) {
+      for (const path of ['/tasks', '/tasks/1', '/nowhere', '/tasks/%FF', '/tasks?x=1'])
+        t.equal(await idOf(given, path), given)
+    }
+    const made = new Set<string | undefined>()
+    for (const given of [undefined, '', 'x'.repeat(129), 'two words', 'tab\there', 'é'])
+      made.add(await idOf(given))
+    t.equal(made.size, 6)
+    for (const id of made) t.match(id, /^[0-9a-f-]{36}$/)
+  },
+)
+
+t.test('health says that service and database work, and in which version', async (t) => {
+  const { status, body } = await call('GET', '/health')
+  t.equal(status, 200)
+  t.match(body, { status: 'healthy', version: /^\d+\.\d+\.\d+/, database: 'healthy' })
+})
+
+t.test('a problem names its kind, its status, its place and its request', async (t) => {
+  const { body, headers } = await call('GET', `/tasks/${randomUUID()}?`)
+  t.same(Object.keys(body), ['type', 'title', 'status', 'detail', 'instance', 'error_code', 'request_id'])
+  t.match(body, {
+    type: 'urn:aklp:problem:task_not_found',
+    status: 404,
+    instance: /^\/api\/v1\/tasks\/[0-9a-f-]{36}$/,
+  })
+  t.match(headers['content-type'], /^application\/problem\+json/)
+})
+
+t.test('HEAD answers as GET does, without the body', async (t) => {
+  const { status, text, headers } = await call('HEAD', '/tasks')
+  t.equal(status, 200)
+  t.equal(text, '')
+  t.match(headers['content-type'], /^application\/json/)
+})

@@ -1,0 +1,124 @@
+import { readFileSync } from 'node:fs'
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { drizzle } from 'drizzle-orm/postgres-js'
+import t from 'tap'
+import { buildApp } from '../src/app.js'
+import { loadConfig } from '../src/config.js'
+
+const app = await buildApp({
+  database: { db: drizzle.mock(), ping: () => Promise.resolve() },
+  config: loadConfig({}),
+})
+t.teardown(() => app.close())
+const document = JSON.parse((await app.inject('/openapi.json')).body)
+const operations: [string, any][] = Object.entries<object>(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]): [string, any] => [
+    `${method.toUpperCase()} ${path}`,
+    operation,
+  ]),
+)
+
+t.test('the served document is the committed one', async (t) => {
+  t.same(document, JSON.parse(readFileSync(new URL('../openapi.json', import.meta.url), 'utf8')))
+})
+
+t.test('the document is valid OpenAPI 3.1 by an independent validator', async (t) => {
+  const { valid, errors } = await new Validator().validate(structuredClone(document))
+  t.ok(valid, JSON.stringify(errors))
+  t.match(document.openapi, /^3\.1\./)
+})
+
+t.test('every route of the contract is an operation, with a name that reads as a method', async (t) => {
+  t.same(Object.fromEntries(operations.map(([name, { operationId }]) => [name, operationId])), {
+    'GET /health': 'getHealth',
+    'POST /api/v1/tasks': 'createTask',
+    'GET /api/v1/tasks': 'listTasks',
+    'GET /api/v1/tasks/{task_id}': 'getTask',
+    'PUT /api/v1/tasks/{task_id}': 'updateTask',
+    'DELETE /api/v1/tasks/{task_id}': 'deleteTask',
+    'PUT /api/v1/tasks/bulk': 'bulkUpdateTasks',
+    'DELETE /api/v1/tasks/bulk': 'bulkDeleteTasks',
+    'POST /api/v1/batches': 'createBatch',
+    'GET /api/v1/batches': 'listBatches',
+    'GET /api/v1/batches/latest': 'latestBatch',
+    'GET /api/v1/batches/{batch_id}': 'getBatch',
+  })
+})
+
+t.test('components have names of their own', async (t) => {
+  t.same(Object.keys(document.components.schemas).sort(), [
+    'Batch',
+    'BatchCreate',
+    'BatchPage',
+    'Health',
+    'Problem',
+    'Task',
+    'TaskBulkDelete',
+    'TaskBulkDeleteResult',
+    'TaskBulkUpdate',
+    'TaskBulkUpdateResult',
+    'TaskCreate',
+    'TaskPage',
+    'TaskPatch',
+    'TaskUpdate',
+  ])
+})
+
+t.test('every operation has a summary, a description, and every error it can answer', async (t) => {
+  for (const [name, operation] of operations) {
+    t.ok(operation.summary, name)
+    t.ok(operation.description, name)
+    const statuses = Object.keys(operation.responses)
+    if (name !== 'GET /health')
+      t.ok(
+        ['400', '422', '500', '503'].every((status) => statuses.includes(status)),
+        name,
+      )
+    if (operation.requestBody)
+      t.ok(
+        ['413', '415'].every((status) => statuses.includes(status)),
+        name,
+      )
+    if (name.endsWith('_id}')) t.ok(statuses.includes('404'), name)
+    for (const [status, described] of Object.entries<any>(operation.responses)) {
+      const response = described.$ref
+        ? document.components.responses[described.$ref.split('/').at(-1)]
+        : described
+      t.not(response.description, 'Default Response', `${name} ${status}`)
+      t.ok(response.headers['X-Request-ID'], `${name} ${status}`)
+      if (Number(status) < 400) continue
+      const { schema, examples } = response.content['application/problem+json']
+      t.equal(schema.$ref, '#/components/schemas/Problem')
+      for (const [code, { value }] of Object.entries<any>(examples)) {
+        t.match(value, { error_code: code, status: Number(status) }, `${name} ${status}`)
+      }
+    }
+  }
+})
+
+t.test('every parameter and every field has a description, and every field an example', async (t) => {
+  for (const [name, { parameters = [] }] of operations) {
+    for (const parameter of parameters) t.ok(parameter.description, `${name} ${parameter.name}`)
+  }
+  const check = (schema: any, where: string) => {
+    if (schema.$ref) return
+    for (const [name, property] of Object.entries<any>(schema.properties ?? {})) {
+      const field = `${where}.${name}`
+      t.ok(property.description, field)
+      if (property.type !== 'array') t.ok(property.examples?.length, field)
+      check(property, field)
+    }
+    if (schema.items) check(schema.items, `${where}[]`)
+  }
+  for (const [name, schema] of Object.entries<any>(document.components.schemas)) {
+    t.ok(schema.description, name)
+    check(schema, name)
+  }
+})
+
+t.test('no schema refuses a field that a later version may add to an answer', async (t) => {
+  for (const [name, schema] of Object.entries<any>(document.components.schemas)) {
+    const isInput = /(Create|Update|Patch|BulkDelete)$/.test(name)
+    t.equal(schema.additionalProperties === false, isInput, name)
+  }
+})
