@@ -56,8 +56,8 @@ const migrations = { migrationsFolder: fileURLToPath(new URL('../../migrations',
  */
 export async function openDatabase(url: string, options: DatabaseOptions): Promise<Database> {
   if (url === 'memory://') return openEmbedded()
-  if (url.startsWith('file:'))
-    return openEmbedded(resolve(url.slice('file:'.length).replace(/^\/\/(?=\/)/, '')))
+  const folder = /^file:(?:\/\/)?(.+)$/.exec(url)?.[1]
+  if (folder !== undefined) return openEmbedded(resolve(folder))
   if (/^postgres(ql)?(\+asyncpg)?:\/\//.test(url)) {
     return openPostgres(url.replace(/^postgres(ql)?(\+asyncpg)?:/, 'postgres:'), options)
   }
@@ -112,8 +112,7 @@ async function dataFolder(folder: string): Promise<string> {
 }
 
 async function openPostgres(url: string, options: DatabaseOptions): Promise<Database> {
-  const { host, pathname } = new URL(url)
-  const location = `PostgreSQL at ${host}${pathname}`
+  const location = `PostgreSQL at ${url.replace(/\?.*/, '').replace(/^postgres:\/\/(?:.*@)?/, '')}`
   const connect = (max: number, statement_timeout: number) =>
     postgres(url, {
       max,
