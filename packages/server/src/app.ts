@@ -12,6 +12,7 @@ import type { Config } from './config.js'
 import type { Database } from './db/database.js'
 import { ApiError, handleClientError, handleError, Problem, refuseUnknownRoutes } from './errors.js'
 import { Health, healthRoutes } from './health.js'
+import { boundRequests, closePromptly } from './lifecycle.js'
 import { RequestLog } from './logging.js'
 import { registerOpenapi } from './openapi.js'
 import { Strict } from './schemas.js'
@@ -40,10 +41,14 @@ export async function buildApp({ database, config, logger }: AppOptions): Promis
       return typeof given === 'string' && /^[\x21-\x7e]{1,128}$/.test(given) ? given : uuidv7()
     },
     bodyLimit: MAX_BODY_BYTES,
-    // The bound on a whole request, database included; it is answered with 503.
-    handlerTimeout: config.REQUEST_TIMEOUT_MS,
     // The bound on the arrival of a request, against senders that never finish.
     requestTimeout: config.REQUEST_TIMEOUT_MS,
+    http: {
+      // How often Node looks for requests that are late; every 30 seconds unless set.
+      connectionsCheckingInterval: Math.min(config.REQUEST_TIMEOUT_MS, 1000),
+      // Node would refuse a request without Host with an empty answer; the hook below tells why.
+      requireHostHeader: false,
+    },
     // At shutdown, idle connections are closed and requests that still arrive on others are answered.
     forceCloseConnections: 'idle',
     return503OnClosing: false,
@@ -61,7 +66,14 @@ export async function buildApp({ database, config, logger }: AppOptions): Promis
   app.setErrorHandler(handleError)
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
+    if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) {
+      throw new ApiError('bad_request', 'A request needs the header Host (RFC 9112, section 3.2).', {
+        connection: 'close',
+      })
+    }
   })
+  boundRequests(app, config.REQUEST_TIMEOUT_MS)
+  closePromptly(app)
   const refuseOtherMethods = refuseUnknownRoutes(app)
 
   parseOnlyJson(app)

@@ -3,7 +3,7 @@
  * on `error_code`, which never changes, and language models on `detail`, which says what to do next. Nothing
  * internal reaches a caller.
  */
-import { STATUS_CODES } from 'node:http'
+import { METHODS, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { type Static, Type } from '@sinclair/typebox'
 import type { ErrorObject } from 'ajv'
@@ -247,19 +247,16 @@ const fastifyErrors: Record<string, ErrorCode> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'bad_request',
-  FST_ERR_HANDLER_TIMEOUT: 'timeout',
 }
 
 function toApiError(error: FastifyError, request: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error
   if (error.validation) return validationError(request)
-  if (isUnavailable(error)) return new ApiError('database_unavailable')
   const code = fastifyErrors[error.code]
   if (code !== undefined) return new ApiError(code)
-  // A request that was cut off while it was read has no code of its own, but a status.
-  return new ApiError(
-    error.statusCode !== undefined && error.statusCode < 500 ? 'bad_request' : 'internal_error',
-  )
+  // A request that was cut off while it was read has no code of Fastify's, but a status.
+  if (error.statusCode !== undefined && error.statusCode < 500) return new ApiError('bad_request')
+  return new ApiError(isUnavailable(error) ? 'database_unavailable' : 'internal_error')
 }
 
 /** Fastify stops at the first part of a request that fails; this checks them all, to tell every mistake at once. */
@@ -290,7 +287,7 @@ function validationError(request: FastifyRequest): ApiError {
 
 function sentence({ in: place, path, message, did_you_mean }: Mistake & { in: string }): string {
   const subject =
-    place === 'body' ? (path ? `${path} in the body` : 'The body') : `The ${place} parameter ${path}`
+    place === 'body' ? (path ? `${path} in the body` : 'The body') : `The ${place} parameter ${path || '""'}`
   return `${subject} ${message}${did_you_mean === undefined ? '.' : `; did you mean ${did_you_mean}?`}`
 }
 
@@ -329,6 +326,9 @@ export function refuseUnknownRoutes(app: FastifyInstance) {
     throw new ApiError('route_not_found')
   })
 
+  for (const method of METHODS) {
+    if (!app.supportedMethods.includes(method) && method !== 'CONNECT') app.addHttpMethod(method)
+  }
   const methods = new Map<string, string[]>()
   app.addHook('onRoute', ({ url, method }) => {
     methods.set(url, [...(methods.get(url) ?? []), ...[method].flat()])

@@ -15,7 +15,7 @@ export function createLogger({ LOG_LEVEL: level, LOG_FORMAT }: Config) {
 }
 
 /** The path of a request, without its query. */
-export const pathOf = (request: FastifyRequest) => request.url.split('?', 1)[0]!
+export const pathOf = (request: FastifyRequest) => request.url.split(/[?#]/, 1)[0]!
 
 /** Replaces Fastify's two lines a request by one; what a failure was is logged where it is handled. */
 export class RequestLog extends LogController {

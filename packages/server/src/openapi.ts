@@ -45,8 +45,11 @@ export async function registerOpenapi(app: FastifyInstance) {
 
   await app.register(swaggerUi, {
     routePrefix: '/docs',
-    staticCSP: true,
+    // Everything comes from here. The ready-made policy would also turn http into https, where nobody listens.
+    staticCSP:
+      "default-src 'self'; base-uri 'self'; object-src 'none'; frame-ancestors 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
     uiConfig: {
+      layout: 'BaseLayout',
       tryItOutEnabled: true,
       displayRequestDuration: true,
       defaultModelsExpandDepth: 0,

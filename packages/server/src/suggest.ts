@@ -101,7 +101,7 @@ export function suggest(word: string, candidates: readonly string[]): string | u
   const [nearest] = candidates
     .map((candidate) => ({ candidate, edits: distance(simple, simplify(candidate)) }))
     .sort((a, b) => a.edits - b.edits)
-  // Two letters swapped are two edits: allow those in words of five letters and more, one in shorter ones.
-  const allowed = simple.length < 3 ? 0 : simple.length < 5 ? 1 : Math.max(2, Math.floor(simple.length / 4))
+  // Two letters swapped are two edits.
+  const allowed = simple.length < 3 ? 0 : simple.length < 5 ? 1 : 2
   return nearest !== undefined && nearest.edits <= allowed ? nearest.candidate : undefined
 }

@@ -39,6 +39,17 @@ t.test('a bad or misspelt setting is named', async (t) => {
   }
 })
 
+t.test('a variable that is somebody else’s does not stop the start', async (t) => {
+  // Kubernetes sets such in every pod, for a Service that is called "database".
+  const foreign = {
+    DATABASE_PORT: 'tcp://10.0.0.1:5432',
+    DATABASE_USER: 'a',
+    HOSTNAME: 'pod-1',
+    LOG_DIR: '/',
+  }
+  t.same(loadConfig(foreign), loadConfig({}))
+})
+
 t.test('.env.example names every setting with its default', async (t) => {
   const example = readFileSync(new URL('../../../.env.example', import.meta.url), 'utf8')
   const uncommented = example.replace(/^# ?(?=[A-Z_]+=)/gm, '')

@@ -142,6 +142,7 @@ t.test('another method of a known path is 405 and names those there are', async 
     ['DELETE', `/batches/${randomUUID()}`, 'GET, HEAD'],
     ['OPTIONS', '/tasks', 'GET, HEAD, POST'],
     ['TRACE', '/batches', 'GET, HEAD, POST'],
+    ['PROPFIND', '/tasks', 'GET, HEAD, POST'],
     ['POST', '/health', 'GET, HEAD'],
   ] as const) {
     const { status, headers, body } = await call(method, path, method === 'PATCH' ? '{' : undefined)

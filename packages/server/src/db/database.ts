@@ -125,7 +125,7 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Data
     })
 
   // A connection of its own, without a timeout: a migration takes its time, and the lock ends with the session.
-  const migrating = connect(1, 0)
+  const migrating = understood(() => connect(1, 0))
   try {
     await waitUntilReachable(migrating, location, options)
     // Servers that start together migrate one after the other: all but the first find nothing to do.
@@ -144,6 +144,15 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Data
   return { db, location, ping: pingOf(db), close: () => client.end({ timeout: 5 }) }
 }
 
+/** postgres.js throws at once when the URL is none. */
+function understood<T>(connect: () => T): T {
+  try {
+    return connect()
+  } catch {
+    throw new DatabaseError('DATABASE_URL is malformed; in user and password, write %23 for # and %25 for %')
+  }
+}
+
 /** Key of the advisory lock; any number that nobody else uses. */
 const MIGRATION_LOCK = 4_251_607_001
 
@@ -153,12 +162,16 @@ async function waitUntilReachable(
   { startTimeout, onWait }: DatabaseOptions,
 ) {
   const deadline = Date.now() + startTimeout
+  let reason: unknown
   for (let attempt = 0; ; attempt++) {
     try {
       await within(Math.max(deadline - Date.now(), 1), client`select 1`)
       return
     } catch (error) {
-      if (!isUnavailable(error) || Date.now() >= deadline) throw error
+      // An attempt that the deadline cuts off says less than the one before.
+      if (Date.now() >= deadline) throw reason ?? error
+      if (!isUnavailable(error)) throw error
+      reason = error
       if (attempt === 0) onWait?.(location)
       await sleep(250)
     }

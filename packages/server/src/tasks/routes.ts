@@ -117,7 +117,13 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ store: TaskStore }> = async
         params: TaskParams,
         response: {
           204: noContent('The task is deleted.'),
-          ...problems('task_not_found', 'unsupported_media_type', ...commonProblems),
+          ...problems(
+            'task_not_found',
+            'invalid_json',
+            'body_too_large',
+            'unsupported_media_type',
+            ...commonProblems,
+          ),
         },
       },
     },

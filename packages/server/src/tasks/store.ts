@@ -2,7 +2,7 @@
  * Every statement on tasks. Each call is one statement: there is no moment between a read and a write in which
  * another agent could change the task, and no transaction to hold open. Statements are prepared once.
  */
-import { and, count, eq, inArray, type SQL, sql } from 'drizzle-orm'
+import { and, count, eq, type SQL, sql, type WithSubquery } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
 import type { Db } from '../db/database.js'
 import { jsonRows, ordering, preparedByShape, timestamp } from '../db/sql.js'
@@ -73,60 +73,81 @@ export function createTaskStore(db: Db) {
       .prepare('select_task_page')
   })
 
-  // Both bulk writes lock their rows in the order of the ids, whatever the order of the call: two calls that
-  // name the same tasks wait for each other, and never in a circle.
-  //
-  // `new` is the row with the patch laid over it: a field that the patch lacks keeps its value, a null clears it. It
-  // is computed from the row as it is once locked, so that a change made meanwhile by another agent is kept.
-  const target = db.$with('target').as(
-    db
-      .select({
-        id: tasks.id,
-        new: sql`jsonb_populate_record(${tasks}, given.patch)`.as('new'),
-        changed: sql`given.patch - 'id' <> '{}'`.as('changed'),
+  /**
+   * Locks the chosen rows and changes each by its patch. Rows are locked in the order of their ids, whatever the
+   * order of the call: two calls that name the same tasks wait for each other, and never in a circle.
+   *
+   * `new` is the row with the patch laid over it: a field that the patch lacks keeps its value, a null clears it. It is
+   * computed from the row as it is once locked, so that a change made meanwhile by another agent is kept.
+   */
+  const updateOf = (chosen: SQL, patch: SQL, ...given: WithSubquery[]) => {
+    const target = db.$with('target').as(
+      db
+        .select({
+          id: tasks.id,
+          new: sql`jsonb_populate_record(${tasks}, ${patch})`.as('new'),
+          changed: sql`${patch} <> '{}'`.as('changed'),
+        })
+        .from(tasks)
+        .where(chosen)
+        .orderBy(tasks.id)
+        .for('update'),
+    )
+    const field = (name: keyof typeof taskColumns) => sql`(target.new).${sql.identifier(name)}`
+    // It rises by a millisecond at least, also when two changes fall into the same one.
+    const now = sql`greatest(now(), ${field('updated_at')} + interval '1 millisecond')`
+    return db
+      .with(...given, target)
+      .update(tasks)
+      .set({
+        title: field('title'),
+        description: field('description'),
+        status: field('status'),
+        priority: field('priority'),
+        due_date: field('due_date'),
+        completed_at: completedAt(field('status'), field('completed_at'), now),
+        updated_at: sql`case when target.changed then ${now} else ${field('updated_at')} end`,
       })
-      .from(tasks)
-      .innerJoin(
-        sql`jsonb_array_elements(${sql.placeholder('patches')}::jsonb) as given(patch)`,
-        eq(tasks.id, sql`(given.patch ->> 'id')::uuid`),
-      )
-      .orderBy(tasks.id)
-      .for('update', { of: tasks }),
-  )
-  const row = (column: keyof typeof taskColumns) => sql`(target.new).${sql.identifier(column)}`
-  // It rises by a millisecond at least, also when two changes fall into the same one.
-  const now = sql`greatest(now(), ${row('updated_at')} + interval '1 millisecond')`
-  const update = db
-    .with(target)
-    .update(tasks)
-    .set({
-      title: row('title'),
-      description: row('description'),
-      status: row('status'),
-      priority: row('priority'),
-      due_date: row('due_date'),
-      completed_at: completedAt(row('status'), row('completed_at'), now),
-      updated_at: sql`case when target.changed then ${now} else ${row('updated_at')} end`,
-    })
-    .from(target)
-    .where(eq(tasks.id, target.id))
-    .returning(taskColumns)
-    .prepare('update_tasks')
+      .from(target)
+      .where(eq(tasks.id, target.id))
+      .returning(taskColumns)
+  }
+  const updateOne = updateOf(
+    eq(tasks.id, sql.placeholder('id')),
+    sql`${sql.placeholder('patch')}::jsonb`,
+  ).prepare('update_task')
+
+  // The ids stand in an array, of which the planner expects few: it looks them up in the index also where a join would
+  // make it read a whole table of some ten thousand rows.
+  const patches = db
+    .$with('given', { patches: sql`patches`.as('patches') })
+    .as(sql`select ${sql.placeholder('patches')}::jsonb as patches`)
+  const updateMany = updateOf(
+    sql`${tasks.id} = any(array(select jsonb_object_keys(patches)::uuid from given))`,
+    sql`(select patches from given) -> ${tasks.id}::text`,
+    patches,
+  ).prepare('update_tasks')
+
+  const deleteOne = db
+    .delete(tasks)
+    .where(eq(tasks.id, sql.placeholder('id')))
+    .returning({ id: tasks.id })
+    .prepare('delete_task')
 
   const doomed = db.$with('doomed').as(
     db
       .select({ id: tasks.id })
       .from(tasks)
       .where(
-        sql`${tasks.id} in (select given.id::uuid from jsonb_array_elements_text(${sql.placeholder('ids')}::jsonb) as given(id))`,
+        sql`${tasks.id} = any(array(select jsonb_array_elements_text(${sql.placeholder('ids')}::jsonb)::uuid))`,
       )
       .orderBy(tasks.id)
       .for('update'),
   )
-  const remove = db
+  const deleteMany = db
     .with(doomed)
     .delete(tasks)
-    .where(inArray(tasks.id, db.select({ id: doomed.id }).from(doomed)))
+    .where(sql`${tasks.id} = any(array(select id from doomed))`)
     .returning({ id: tasks.id })
     .prepare('delete_tasks')
 
@@ -161,26 +182,27 @@ export function createTaskStore(db: Db) {
 
     /** The changed task, or undefined when there is none with this id. */
     async update(id: string, changes: TaskUpdate): Promise<Task | undefined> {
-      const [task] = await this.updateMany([{ id, ...changes }])
+      const [task] = await updateOne.execute({ id, patch: JSON.stringify(inUtc(changes)) })
       return task
     },
 
     /** Changes tasks, all or none, and answers those that exist in the order of their first mention. */
-    async updateMany(patches: TaskPatch[]): Promise<Task[]> {
-      const merged = mergePatches(patches)
-      const updated = await update.execute({ patches: JSON.stringify([...merged.values()]) })
+    async updateMany(changes: TaskPatch[]): Promise<Task[]> {
+      const merged = mergePatches(changes)
+      const updated = await updateMany.execute({ patches: JSON.stringify(Object.fromEntries(merged)) })
       const byId = new Map(updated.map((task) => [task.id, task]))
       return [...merged.keys()].flatMap((id) => byId.get(id) ?? [])
     },
 
     /** Whether there was such a task. */
     async delete(id: string): Promise<boolean> {
-      return (await this.deleteMany([id])).length > 0
+      const deleted = await deleteOne.execute({ id })
+      return deleted.length > 0
     },
 
     /** Deletes tasks, all or none, and answers the ids of those that existed. */
     async deleteMany(ids: string[]): Promise<string[]> {
-      const deleted = await remove.execute({ ids: JSON.stringify(ids) })
+      const deleted = await deleteMany.execute({ ids: JSON.stringify(ids) })
       return deleted.map(({ id }) => id)
     },
   }
@@ -194,13 +216,13 @@ interface ListShape extends Pick<TaskListQuery, 'sort_by' | 'order'> {
 
 /** One patch for each id, as if those for the same id were applied one after the other. Ids in lower case. */
 function mergePatches(patches: TaskPatch[]) {
-  const merged = new Map<string, TaskPatch & { completed_at?: null }>()
-  for (const patch of patches) {
-    const id = patch.id.toLowerCase()
+  const merged = new Map<string, TaskUpdate & { completed_at?: null }>()
+  for (const { id: given, ...changes } of patches) {
+    const id = given.toLowerCase()
     const earlier = merged.get(id)
     // A task that was left open in between has no completed_at to keep: completing it again is a new completion.
     const reopened = earlier?.status !== undefined && earlier.status !== 'completed'
-    merged.set(id, { ...earlier, ...(reopened && { completed_at: null }), ...inUtc(patch), id })
+    merged.set(id, { ...earlier, ...(reopened && { completed_at: null }), ...inUtc(changes) })
   }
   return merged
 }

@@ -1,0 +1,549 @@
+import { randomUUID } from 'node:crypto'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import { basename, join } from 'node:path'
+import postgres from 'postgres'
+import t, { type Test } from 'tap'
+import { newFolder, startServer, until } from './process.js'
+import { freePort, postgresMissing, startPostgres } from './support.js'
+
+// One folder for all that run on the embedded database, one after the other: to open it takes a fraction of what it
+// takes to make it.
+const folder = newFolder(t)
+const data = join(folder, 'aklp-data')
+const embedded = { DATABASE_URL: `file:${data}` }
+
+/** Sends JSON to a running service. */
+async function send(base: string, method: string, path: string, body?: unknown, headers = {}) {
+  const response = await fetch(base + path, {
+    method,
+    headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  })
+  const text = await response.text()
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: text === '' ? undefined : JSON.parse(text),
+  }
+}
+
+t.test('the first line says where the API, the docs and the data are', async (t) => {
+  const server = startServer(t, {}, { folder })
+  const url = await server.listening()
+  const { msg } = server.logs()[0]
+  t.match(msg, `API ${url}/api/v1, docs ${url}/docs, data in `)
+  t.match(msg, data)
+  t.equal((await send(url, 'GET', '/health')).status, 200)
+})
+
+t.test('logs can be read by people', async (t) => {
+  const server = startServer(t, { ...embedded, LOG_FORMAT: 'pretty' })
+  const url = await server.listening()
+  t.match(
+    server.output.stdout.split('\n')[0],
+    /^\S*\[\d\d:\d\d:\d\d\.\d{3}\].* API http:.* docs http:.* data in /,
+  )
+  await send(url, 'GET', '/health')
+  await until('the request is logged', () => /request .*"route":"\/health"/.test(server.output.stdout))
+})
+
+t.test(
+  'a request is one line of the log, with its id, route, status and time, and nothing it carried',
+  async (t) => {
+    const server = startServer(t, embedded)
+    const url = await server.listening()
+    const secret = 'never-in-a-log'
+    const requests: [string, string, unknown, string | null, number][] = [
+      ['POST', '/api/v1/tasks', { title: secret }, '/api/v1/tasks', 201],
+      ['POST', '/api/v1/tasks', { title: '', [secret]: secret }, '/api/v1/tasks', 422],
+      ['GET', `/api/v1/tasks?session_id=${secret}`, undefined, '/api/v1/tasks', 422],
+      ['GET', `/api/v1/tasks/${randomUUID()}?a=${secret}`, undefined, '/api/v1/tasks/:task_id', 422],
+      ['GET', `/api/v1/tasks/${randomUUID()}`, undefined, '/api/v1/tasks/:task_id', 404],
+      ['GET', `/nowhere?a=${secret}`, undefined, null, 404],
+      ['PATCH', `/api/v1/tasks?a=${secret}`, undefined, '/api/v1/tasks', 405],
+      ['GET', `/%zz?a=${secret}`, undefined, null, 400],
+      ['GET', '/health', undefined, '/health', 200],
+    ]
+    for (const [n, [method, path, body, , status]] of requests.entries()) {
+      const headers = { 'x-request-id': `request-${n}`, authorization: secret, cookie: secret }
+      t.equal((await send(url, method, path, body, headers)).status, status, `${method} ${path}`)
+    }
+    const given = await send(url, 'GET', '/health')
+    const lines = () => server.logs().filter(({ msg }) => msg === 'request')
+    await until('every request is logged', () => lines().length > requests.length)
+    t.equal(lines().length, requests.length + 1)
+    for (const [n, [method, path, , route, status]] of requests.entries()) {
+      const [line, ...more] = lines().filter(({ request_id }) => request_id === `request-${n}`)
+      t.match(line, { method, route, status, ms: Number, path: path.split('?')[0] })
+      t.strictSame(more, [])
+    }
+    t.equal(
+      lines().at(-1).request_id,
+      given.headers.get('x-request-id'),
+      'an id that the service made is logged too',
+    )
+    t.notMatch(server.output.stdout + server.output.stderr, secret)
+  },
+)
+
+t.test('what stops a start is told in one line', async (t) => {
+  const refused = async (t: Test, settings: Record<string, string>, reason: RegExp, folder?: string) => {
+    const server = startServer(t, settings, { folder })
+    t.same(await server.ended, { code: 1, signal: null })
+    t.match(server.output.stderr, reason)
+    t.match(server.output.stderr, /^aklp-task-server: [^\n]+\n$/, 'one line, no stack')
+    t.notMatch(server.output.stdout + server.output.stderr, 'secret')
+  }
+
+  await t.test('a port in use', async (t) => {
+    const other = createServer()
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    const { port } = other.address() as { port: number }
+    await refused(
+      t,
+      { ...embedded, PORT: String(port) },
+      new RegExp(`127\\.0\\.0\\.1:${port} is in use; .*set PORT`),
+    )
+    other.close()
+  })
+  await t.test('an address of another machine', (t) =>
+    refused(t, { ...embedded, HOST: '192.0.2.1' }, /192\.0\.2\.1 is no address of this machine; set HOST/),
+  )
+  await t.test('a database that is away', async (t) => {
+    const port = await freePort()
+    await refused(
+      t,
+      { DATABASE_URL: `postgres://user:secret@127.0.0.1:${port}/tasks`, DATABASE_START_TIMEOUT_MS: '300' },
+      new RegExp(
+        `cannot open the database \\(PostgreSQL at 127\\.0\\.0\\.1:${port}/tasks\\): .*ECONNREFUSED`,
+      ),
+    )
+  })
+  await t.test('an address of a database that is none', (t) =>
+    refused(t, { DATABASE_URL: 'postgres://user:secret#1@127.0.0.1/tasks' }, /DATABASE_URL/),
+  )
+  await t.test('another server on the same folder', async (t) => {
+    const first = startServer(t, {}, { folder })
+    await first.listening()
+    await refused(t, {}, new RegExp(`${data} is in use by process ${first.child.pid};`), folder)
+    await refused(
+      t,
+      { DATABASE_URL: `file:${folder}/../${basename(folder)}/aklp-data/` },
+      /is in use by process/,
+    )
+  })
+  await t.test('a folder that cannot be made', async (t) => {
+    const folder = newFolder(t)
+    writeFileSync(join(folder, 'file'), '')
+    await refused(t, { DATABASE_URL: `file:${folder}/file/data` }, /file\/data\): ENOTDIR/)
+  })
+  for (const [name, value, reason] of [
+    ['PORT', 'eighty', /PORT must be a whole number/],
+    ['LOG_LEVEL', 'debgu', /LOG_LEVEL must be .*; did you mean debug\?/],
+    [
+      'DATABSE_URL',
+      'postgres://user:secret@db/tasks',
+      /DATABSE_URL is no setting; did you mean DATABASE_URL\?/,
+    ],
+  ] as const) {
+    await t.test(`${name}=${value}`, (t) => refused(t, { [name]: value }, reason))
+  }
+})
+
+t.test('a file .env is read, and the environment goes before it', async (t) => {
+  const home = newFolder(t)
+  writeFileSync(join(home, '.env'), `# ours\nDATABASE_URL="file:${data}"\nLOG_LEVEL=nonsense\n`)
+  const server = startServer(t, { LOG_LEVEL: 'info' }, { folder: home })
+  await server.listening()
+  t.match(server.logs()[0].msg, data, 'what only the file says holds')
+
+  const other = newFolder(t)
+  mkdirSync(join(other, '.env'))
+  const unreadable = startServer(t, {}, { folder: other })
+  t.equal((await unreadable.ended).code, 1)
+  t.equal(unreadable.output.stderr, 'aklp-task-server: .env cannot be read\n')
+})
+
+t.test(
+  'what the embedded database acknowledged survives kill -9, and the next start works by itself',
+  async (t) => {
+    const folder = newFolder(t)
+    const completed = new Map<string, boolean>()
+    for (let round = 0; round < 3; round++) {
+      const server = startServer(t, {}, { folder })
+      const url = await server.listening()
+      const found = new Map<string, any>()
+      for (let page = 1, more = true; more; page++) {
+        const { body } = await send(
+          url,
+          'GET',
+          `/api/v1/tasks?limit=100&page=${page}&sort_by=created_at&order=asc`,
+        )
+        for (const task of body.items) found.set(task.id, task)
+        more = body.has_next
+      }
+      for (const [id, done] of completed) {
+        if (!found.has(id)) t.fail(`an acknowledged task is gone in round ${round}`)
+        else if (done && found.get(id).status !== 'completed') t.fail('an acknowledged update is gone')
+      }
+
+      const enough = completed.size + 30 + Math.random() * 40
+      const write = async () => {
+        for (;;) {
+          const { body } = await send(url, 'POST', '/api/v1/tasks', {
+            title: 'a',
+            description: 'b'.repeat(900),
+          })
+          completed.set(body.id, false)
+          await send(url, 'PUT', `/api/v1/tasks/${body.id}`, { status: 'completed' })
+          completed.set(body.id, true)
+        }
+      }
+      const writers = Promise.allSettled([write(), write(), write(), write()])
+      await until('there are writes in flight', () => completed.size > enough)
+      server.child.kill('SIGKILL')
+      t.equal((await server.ended).signal, 'SIGKILL')
+      await writers
+    }
+  },
+)
+
+t.test('what is no HTTP gets a problem and an end', async (t) => {
+  const server = startServer(t, { ...embedded, REQUEST_TIMEOUT_MS: '1000' })
+  const url = await server.listening()
+  const { hostname, port } = new URL(url)
+
+  /** Writes to a socket and never ends it; answers what came back until the service closed the connection. */
+  const raw = (bytes: string | Buffer) =>
+    new Promise<{ text: string; ms: number }>((resolve) => {
+      const start = performance.now()
+      let text = ''
+      const socket = connect(Number(port), hostname, () => socket.write(bytes))
+      const bound = setTimeout(() => {
+        text += '\r\n\r\n{"the connection":"stays open"}'
+        socket.destroy()
+      }, 8000)
+      socket.on('data', (data) => {
+        text += data
+      })
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        clearTimeout(bound)
+        resolve({ text, ms: performance.now() - start })
+      })
+    })
+
+  const refused = (t: Test, text: string, status: number, error_code: string) => {
+    const [head, body] = text.split('\r\n\r\n') as [string, string]
+    t.match(head, new RegExp(`^HTTP/1.1 ${status} `))
+    t.match(head, /^content-type: application\/problem\+json/im)
+    t.match(head, /^connection: close$/im)
+    t.equal(text.match(/HTTP\/1\.1/g)?.length, 1, 'one answer')
+    const problem = JSON.parse(body)
+    t.match(problem, { status, error_code, request_id: /./ })
+    t.match(head, new RegExp(`^x-request-id: ${problem.request_id}$`, 'im'))
+  }
+
+  const post = 'POST /api/v1/tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n'
+  const malformed: Record<string, string | Buffer> = {
+    garbage: 'garbage\r\n\r\n',
+    'a TLS handshake': Buffer.from('16030100f5010000f10303', 'hex'),
+    'the preface of HTTP/2': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+    'an unknown version': 'GET / HTTP/9.9\r\nHost: a\r\n\r\n',
+    'an unknown method': 'BREW / HTTP/1.1\r\nHost: a\r\n\r\n',
+    'no Host': 'GET /health HTTP/1.1\r\n\r\n',
+    'a header without a name': 'GET /health HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n',
+    'a NUL in a header': 'GET /health HTTP/1.1\r\nHost: a\r\nX-Request-ID: a\0b\r\n\r\n',
+    'two lengths': `${post}Content-Length: 5\r\nContent-Length: 6\r\n\r\n{"a":1}`,
+    'a length and chunks': `${post}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    'a length that is no number': `${post}Content-Length: five\r\n\r\n{}`,
+    'a chunk without a size': `${post}Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n`,
+  }
+  const unfinished: Record<string, string> = {
+    'headers that never end': 'GET /health HTTP/1.1\r\nHost: a\r\n',
+    'a body that never ends': `${post}Content-Length: 100\r\n\r\n{"title"`,
+    'chunks that never end': `${post}Transfer-Encoding: chunked\r\n\r\n5\r\n{"tit\r\n`,
+    'a connection without a word': '',
+  }
+  const late = Object.entries(unfinished).map(([name, bytes]) => [name, raw(bytes)] as const)
+  for (const [name, bytes] of Object.entries(malformed)) {
+    await t.test(name, async (t) => refused(t, (await raw(bytes)).text, 400, 'bad_request'))
+  }
+  await t.test('headers too large', async (t) => {
+    const { text } = await raw(`GET /health HTTP/1.1\r\nHost: a\r\nX-A: ${'a'.repeat(100_000)}\r\n\r\n`)
+    refused(t, text, 431, 'headers_too_large')
+  })
+  for (const [name, answered] of late) {
+    await t.test(name, async (t) => {
+      const { text, ms } = await answered
+      refused(t, text, 408, 'request_timeout')
+      t.ok(ms > 900 && ms < 5000, `after ${Math.round(ms)} ms`)
+    })
+  }
+  t.equal((await send(url, 'GET', '/health')).status, 200, 'others are served as before')
+})
+
+t.test('a signal ends an idle server at once, whoever is connected', async (t) => {
+  const server = startServer(t, { SHUTDOWN_TIMEOUT_MS: '20000' }, { folder })
+  const url = await server.listening()
+  await send(url, 'GET', '/health')
+  // A browser opens connections in advance, and says nothing on them.
+  const silent = connect(Number(new URL(url).port), '127.0.0.1')
+  await new Promise((resolve) => silent.once('connect', resolve))
+  await send(url, 'GET', '/health')
+  const start = performance.now()
+  server.child.kill('SIGTERM')
+  t.same(await server.ended, { code: 0, signal: null })
+  t.ok(performance.now() - start < 10_000, 'without waiting for SHUTDOWN_TIMEOUT_MS')
+  silent.destroy()
+  t.equal(server.output.stderr, '')
+})
+
+t.test('with PostgreSQL', { skip: (!process.env.CI && postgresMissing()) || false }, async (t) => {
+  const { cluster, newDatabase } = await startPostgres(t)
+
+  /** A server with a task whose row somebody else holds: an update of it stays in flight until `release`. */
+  const withUpdateInFlight = async (t: Test, settings: Record<string, string>) => {
+    const database = await newDatabase()
+    const server = startServer(t, { DATABASE_URL: database, ...settings })
+    const url = await server.listening()
+    const { body: task } = await send(url, 'POST', '/api/v1/tasks', { title: 'before' })
+    const other = postgres(database, { max: 2, onnotice: () => {} })
+    let release = () => {}
+    let holding: Promise<unknown> = Promise.resolve()
+    await new Promise<void>((held, failed) => {
+      holding = other.begin(async (sql) => {
+        await sql`select from tasks where id = ${task.id} for update`
+        await new Promise<void>((resolve) => {
+          release = resolve
+          held()
+        })
+      })
+      holding.catch(failed)
+    })
+    t.teardown(async () => {
+      release()
+      await holding
+      await other.end()
+    })
+    const update = send(url, 'PUT', `/api/v1/tasks/${task.id}`, { title: 'after' })
+    update.catch(() => {})
+    const waiting = async () =>
+      (
+        await other`select from pg_stat_activity where application_name = 'aklp-task-server'
+          and datname = current_database() and wait_event_type = 'Lock'`
+      ).length
+    await until('the update waits for the row', async () => (await waiting()) > 0)
+    const title = async () => (await other`select title from tasks where id = ${task.id}`)[0]!.title
+    const connections = async () =>
+      (
+        await other`select from pg_stat_activity where application_name = 'aklp-task-server'
+          and datname = current_database()`
+      ).length
+    return { server, url, update, release, title, connections }
+  }
+
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    await t.test(
+      `${signal} finishes what is in flight, accepts nothing new and closes the database`,
+      async (t) => {
+        const { server, url, update, release, title, connections } = await withUpdateInFlight(t, {
+          SHUTDOWN_TIMEOUT_MS: '20000',
+          REQUEST_TIMEOUT_MS: '30000',
+        })
+        server.child.kill(signal)
+        await until(
+          'new connections are refused',
+          () =>
+            new Promise<boolean>((resolve) => {
+              const socket = connect(Number(new URL(url).port), '127.0.0.1')
+              socket.once('connect', () => resolve(false)).once('error', () => resolve(true))
+              socket.once('connect', () => socket.destroy())
+            }),
+        )
+        t.equal(server.child.exitCode, null, 'it does not end before the answer')
+        release()
+        const { status, body } = await update
+        t.equal(status, 200)
+        t.equal(body.title, 'after')
+        const answered = performance.now()
+        t.same(await server.ended, { code: 0, signal: null })
+        t.ok(
+          performance.now() - answered < 5000,
+          'it ends with the answer, though the client keeps its connection',
+        )
+        t.equal(await title(), 'after')
+        t.equal(await connections(), 0)
+        t.equal(server.output.stderr, '')
+      },
+    )
+  }
+
+  await t.test('a request that does not end does not keep a server that is told to stop', async (t) => {
+    const { server, update } = await withUpdateInFlight(t, {
+      SHUTDOWN_TIMEOUT_MS: '500',
+      REQUEST_TIMEOUT_MS: '60000',
+      STATEMENT_TIMEOUT_MS: '60000',
+    })
+    const start = performance.now()
+    server.child.kill('SIGTERM')
+    await t.rejects(update)
+    t.same(await server.ended, { code: 0, signal: null })
+    t.ok(performance.now() - start < 10_000)
+  })
+
+  await t.test('a second signal ends it at once', async (t) => {
+    const { server } = await withUpdateInFlight(t, {
+      SHUTDOWN_TIMEOUT_MS: '60000',
+      REQUEST_TIMEOUT_MS: '60000',
+    })
+    server.child.kill('SIGINT')
+    await until('it is stopping', () => server.output.stdout.includes('SIGINT: stopping'))
+    server.child.kill('SIGINT')
+    t.same(await server.ended, { code: 1, signal: null })
+  })
+
+  await t.test('a statement that takes too long is answered with 503', async (t) => {
+    const { update } = await withUpdateInFlight(t, { STATEMENT_TIMEOUT_MS: '1500' })
+    const { status, headers, body } = await update
+    t.equal(status, 503)
+    t.match(headers.get('retry-after'), /^\d+$/)
+    t.equal(body.error_code, 'database_unavailable')
+  })
+
+  await t.test(
+    'a request that takes too long is answered with 503, and what it meets then is no harm',
+    async (t) => {
+      const { server, url, update, release, title } = await withUpdateInFlight(t, {
+        REQUEST_TIMEOUT_MS: '1500',
+        STATEMENT_TIMEOUT_MS: '60000',
+      })
+      const { status, headers, body } = await update
+      t.equal(status, 503)
+      t.match(headers.get('retry-after'), /^\d+$/)
+      t.equal(body.error_code, 'timeout')
+      t.match(headers.get('content-type'), 'application/problem+json')
+      release()
+      await until(
+        'the update takes effect, as the answer said it may',
+        async () => (await title()) === 'after',
+      )
+      t.equal((await send(url, 'GET', '/health')).status, 200)
+      const lines = server.logs().filter(({ msg, method }) => msg === 'request' && method === 'PUT')
+      t.strictSame(
+        lines.map(({ status }) => status),
+        [503],
+      )
+      t.notMatch(server.output.stdout, '    at ', 'no stack')
+    },
+  )
+
+  await t.test('connections that PostgreSQL ends cost single requests, never the server', async (t) => {
+    const database = await newDatabase()
+    const server = startServer(t, { DATABASE_URL: database })
+    const url = await server.listening()
+    const { body: batch } = await send(url, 'POST', '/api/v1/batches', {
+      tasks: [{ title: 'a' }, { title: 'b' }],
+    })
+    const ids: string[] = batch.tasks.map((task: any) => task.id)
+    const statuses = new Map<number, number>()
+    let loaded = true
+    const load = async (n: number) => {
+      while (loaded) {
+        const { status } = await (n % 4 === 0
+          ? send(url, 'GET', '/api/v1/tasks')
+          : n % 4 === 1
+            ? send(url, 'PUT', '/api/v1/tasks/bulk', { tasks: ids.map((id) => ({ id, title: String(n) })) })
+            : n % 4 === 2
+              ? send(url, 'POST', '/api/v1/batches', { tasks: [{ title: 'c' }] })
+              : send(url, 'GET', `/api/v1/tasks/${ids[0]}`))
+        statuses.set(status, (statuses.get(status) ?? 0) + 1)
+      }
+    }
+    const callers = Promise.all(Array.from({ length: 20 }, (_, n) => load(n)))
+    const other = postgres(database, { max: 1, onnotice: () => {} })
+    let ended = 0
+    for (let round = 0; round < 10; round++) {
+      const before = statuses.get(200) ?? 0
+      await until('requests succeed', () => (statuses.get(200) ?? 0) > before + 50)
+      ended += (
+        await other`select pg_terminate_backend(pid) from pg_stat_activity
+          where application_name = 'aklp-task-server' and datname = current_database()`
+      ).length
+    }
+    loaded = false
+    await callers
+    await other.end()
+    t.ok(ended >= 10, `${ended} connections were ended`)
+    t.strictSame(
+      [...statuses.keys()].filter((status) => ![200, 201, 503].includes(status)),
+      [],
+    )
+    t.equal(server.child.exitCode, null, 'the server is still there')
+    await until('it is healthy', async () => (await send(url, 'GET', '/health')).body.status === 'healthy')
+    t.equal(server.output.stderr, '')
+  })
+
+  await t.test(
+    'while PostgreSQL is away requests answer 503 in time, and when it is back all is as before',
+    async (t) => {
+      const server = startServer(t, { DATABASE_URL: await newDatabase(), REQUEST_TIMEOUT_MS: '2000' })
+      const url = await server.listening()
+      const { body: task } = await send(url, 'POST', '/api/v1/tasks', { title: 'a' })
+      const calls: [string, string, unknown?][] = [
+        ['POST', '/api/v1/tasks', { title: 'b' }],
+        ['GET', '/api/v1/tasks'],
+        ['GET', `/api/v1/tasks/${task.id}`],
+        ['PUT', `/api/v1/tasks/${task.id}`, { title: 'b' }],
+        ['PUT', '/api/v1/tasks/bulk', { tasks: [{ id: task.id, title: 'b' }] }],
+        ['DELETE', '/api/v1/tasks/bulk', { ids: [randomUUID()] }],
+        ['DELETE', `/api/v1/tasks/${randomUUID()}`],
+        ['POST', '/api/v1/batches', { tasks: [{ title: 'b' }] }],
+        ['GET', '/api/v1/batches'],
+        ['GET', '/api/v1/batches/latest'],
+        ['GET', `/api/v1/batches/${randomUUID()}`],
+      ]
+      await cluster.stop()
+      for (let round = 0; round < 2; round++) {
+        await Promise.all(
+          calls.map(async ([method, path, body]) => {
+            const start = performance.now()
+            const answer = await send(url, method, path, body)
+            const ms = performance.now() - start
+            t.equal(answer.status, 503, `${method} ${path}`)
+            t.match(answer.body, { status: 503, error_code: /^(database_unavailable|timeout)$/ })
+            t.match(answer.headers.get('content-type'), 'application/problem+json')
+            t.match(answer.headers.get('retry-after'), /^\d+$/)
+            t.ok(ms < 4000, `${method} ${path} answered after ${Math.round(ms)} ms`)
+          }),
+        )
+      }
+      const health = await send(url, 'GET', '/health')
+      t.equal(health.status, 200)
+      t.match(health.body, { status: 'degraded', database: 'unhealthy' })
+      t.equal(
+        (await send(url, 'POST', '/api/v1/tasks', { title: 1 })).status,
+        422,
+        'mistakes are told even now',
+      )
+
+      await cluster.start()
+      const start = performance.now()
+      await until(
+        'it works again',
+        async () => (await send(url, 'GET', `/api/v1/tasks/${task.id}`)).status === 200,
+      )
+      t.ok(
+        performance.now() - start < 10_000,
+        `works again after ${Math.round(performance.now() - start)} ms`,
+      )
+      for (const [method, path, body] of calls) {
+        t.not((await send(url, method, path, body)).status, 503, `${method} ${path}`)
+      }
+      t.match((await send(url, 'GET', '/health')).body, { status: 'healthy', database: 'healthy' })
+      t.equal(server.child.exitCode, null)
+      t.notMatch(server.output.stdout, 'password')
+    },
+  )
+})
