@@ -1,0 +1,19 @@
+export { type Client, createClient, type Session } from './client.js'
+export {
+  AbortError,
+  AklpError,
+  ConflictError,
+  ConnectionError,
+  type ErrorCode,
+  InputError,
+  type Mistake,
+  NotFoundError,
+  RateLimitError,
+  ServerError,
+  TimeoutError,
+  UnauthorizedError,
+  ValidationError,
+} from './errors.js'
+export type { Operations } from './generated/operations.js'
+export type * from './generated/schema.js'
+export type { ClientOptions, RequestOptions, Retry } from './transport.js'

@@ -1,0 +1,51 @@
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { createClient } from '../src/index.js'
+import { startService } from './support.js'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+
+t.test('the examples run against the service', async (t) => {
+  const { baseUrl } = await startService(t)
+  const run = async (name: string) => {
+    const { stdout } = await promisify(execFile)(
+      join(root, 'node_modules/.bin/tsx'),
+      ['--conditions=@aklp/source', join(root, `examples/${name}.ts`)],
+      { cwd: join(root, 'examples'), env: { ...process.env, AKLP_URL: baseUrl } },
+    )
+    return stdout
+  }
+
+  await t.test('the day of an agent, over two processes', async (t) => {
+    const lines = (await run('agents-day')).trim().split('\n')
+    t.match(lines, [
+      'planned 4 tasks',
+      /^completed "Understand what a Pod is" at \d{4}-/,
+      'resumed "The learner wants to understand Pods": 1 of 4 completed',
+      'completed "Create an nginx Pod"',
+      'completed "Read the logs of the Pod"',
+      'completed "Delete the Pod"',
+      '0 tasks are left',
+      'deleted 4 tasks',
+      /^404 task_not_found: /,
+    ])
+    t.equal((await createClient({ baseUrl }).tasks.list()).total, 0, 'all cleaned up')
+  })
+
+  await t.test('a model that calls tools, and is corrected', async (t) => {
+    const printed = await run('tool-calling')
+    t.match(printed, 'refused: 422 validation_error: ')
+    t.match(printed, '- body tasks[0].title is required')
+    t.match(printed, 'did you mean completed?')
+    t.match(printed, 'model: Your next step: Create an nginx Pod')
+  })
+})
+
+t.test('the example in the README is the one that runs here', async (t) => {
+  const readme = readFileSync(join(root, 'packages/client/README.md'), 'utf8')
+  t.ok(readme.includes(`\`\`\`ts\n${readFileSync(join(root, 'examples/agents-day.ts'), 'utf8')}\`\`\``))
+})

@@ -1,0 +1,199 @@
+import { execFile } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { startService } from './support.js'
+
+const root = fileURLToPath(new URL('../../..', import.meta.url))
+const client = join(root, 'packages/client')
+const bin = (name: string) => join(client, 'node_modules/.bin', name)
+const tsc = join(root, 'node_modules/.bin/tsc')
+
+/** Runs a program and answers what it prints; fails with it when the program fails. */
+async function run(program: string, input: string[], cwd: string): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)(program, input, { cwd })
+    return stdout
+  } catch (error) {
+    const { message, stdout } = error as Error & { stdout: string }
+    throw new Error(`${message}\n${stdout}`)
+  }
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'aklp-client-'))
+t.teardown(() => rmSync(folder, { recursive: true }))
+
+t.test('the packed client', async (t) => {
+  await run(tsc, ['-b', client], root)
+  const packed = await run(
+    'npm',
+    ['pack', '--ignore-scripts', '--json', '--pack-destination', folder],
+    client,
+  )
+  const [{ filename, files }] = JSON.parse(packed)
+  const tarball = join(folder, filename)
+
+  await t.test('holds the code and its documentation, and nothing else', async (t) => {
+    const names: string[] = files.map(({ path }: { path: string }) => path)
+    for (const name of names)
+      t.match(name, /^(dist|src)\/.*\.(js|ts|map)$|^(package\.json|README\.md|LICENSE)$/)
+    for (const name of ['dist/index.js', 'dist/index.d.ts', 'dist/tools.js', 'README.md']) {
+      t.ok(names.includes(name), name)
+    }
+    const { dependencies = {} } = JSON.parse(readFileSync(join(client, 'package.json'), 'utf8'))
+    t.same(dependencies, {})
+  })
+
+  await t.test('is without fault for publint', async (t) => {
+    t.match(await run(bin('publint'), ['run', tarball, '--strict'], folder), 'All good!')
+  })
+
+  await t.test('is without fault for attw, in all ways of importing an ES module', async (t) => {
+    const printed = await run(bin('attw'), [tarball, '--profile', 'esm-only', '--no-color'], folder)
+    const resolutions = printed.split('\n').filter((line) => /^(node16 \(from ESM\)|bundler): /.test(line))
+    t.equal(resolutions.length, 6, 'two ways for each of three entries')
+    for (const resolution of resolutions) t.match(resolution, '🟢')
+  })
+
+  await t.test('compiles strictly and works in an empty project, against the service', async (t) => {
+    const { baseUrl } = await startService(t)
+    const project = join(folder, 'project')
+    mkdirSync(project)
+    const write = (name: string, value: unknown) =>
+      writeFileSync(join(project, name), typeof value === 'string' ? value : JSON.stringify(value))
+    write('package.json', { private: true, type: 'module' })
+    await run('npm', ['install', '--offline', '--no-audit', '--no-fund', tarball], project)
+
+    const strict = {
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noUncheckedIndexedAccess: true,
+      skipLibCheck: false,
+      verbatimModuleSyntax: true,
+      target: 'ES2022',
+      types: [],
+    }
+    write('tsconfig.json', {
+      compilerOptions: { ...strict, module: 'NodeNext', lib: ['ES2022', 'DOM'], outDir: 'out' },
+      files: ['main.ts'],
+    })
+    // Where fetch is known from Node's types instead of the browser's, as a bundler resolves it.
+    write('tsconfig.node.json', {
+      compilerOptions: {
+        ...strict,
+        module: 'ESNext',
+        moduleResolution: 'bundler',
+        lib: ['ES2022'],
+        types: ['node'],
+        typeRoots: [join(root, 'node_modules/@types')],
+        noEmit: true,
+      },
+      files: ['main.ts'],
+    })
+    write(
+      'main.ts',
+      `import { createClient, NotFoundError, type Task } from '@aklp/task-client'
+import { callTool, tools } from '@aklp/task-client/tools'
+
+const aklp = createClient({ baseUrl: ${JSON.stringify(baseUrl)} })
+const session = aklp.session(crypto.randomUUID())
+const batch = await session.batches.create({ tasks: [{ title: 'Pod 개념 이해하기', due_date: new Date() }] })
+const titles: string[] = []
+for await (const task of session.tasks.each({ status: 'pending' })) titles.push(task.title)
+const missing = await aklp.tasks.get(batch.id).then(
+  (task: Task) => task.title,
+  (error: unknown) => (error instanceof NotFoundError ? error.error_code : String(error)),
+)
+const { content } = await callTool(session, 'listTasks', { status: 'pending' })
+console.log(JSON.stringify([titles, missing, tools.length, JSON.parse(content).total]))
+`,
+    )
+    await Promise.all([
+      run(tsc, ['-p', 'tsconfig.json'], project),
+      run(tsc, ['-p', 'tsconfig.node.json'], project),
+    ])
+    const printed = await run(process.execPath, ['out/main.js'], project)
+    t.same(JSON.parse(printed), [['Pod 개념 이해하기'], 'task_not_found', 12, 1])
+  })
+})
+
+t.test(
+  'an operation that is new in the contract is in the client after generating, typed and documented',
+  async (t) => {
+    const copy = join(folder, 'src')
+    cpSync(join(client, 'src'), copy, { recursive: true })
+    const contract = JSON.parse(readFileSync(join(root, 'packages/server/openapi.json'), 'utf8'))
+    const { responses } = contract.paths['/api/v1/tasks/{task_id}'].put
+    contract.paths['/api/v1/tasks/{task_id}/notes'] = {
+      post: {
+        operationId: 'annotateTask',
+        tags: ['tasks'],
+        summary: 'Annotate a task',
+        description: 'Adds a note.',
+        parameters: [
+          {
+            name: 'task_id',
+            in: 'path',
+            required: true,
+            description: 'The task.',
+            schema: { type: 'string' },
+          },
+        ],
+        requestBody: {
+          required: true,
+          content: {
+            'application/json': {
+              schema: {
+                type: 'object',
+                required: ['note'],
+                properties: {
+                  note: { type: 'string', description: 'What to note.', maxLength: 9 },
+                  at: { type: 'string', format: 'date-time' },
+                  session_id: { type: 'string' },
+                },
+              },
+            },
+          },
+        },
+        responses,
+      },
+    }
+    const file = join(folder, 'openapi.json')
+    writeFileSync(file, JSON.stringify(contract))
+    const generate = (...input: string[]) =>
+      run(join(root, 'node_modules/.bin/tsx'), [join(client, 'scripts/generate.ts'), file, ...input], root)
+    await t.rejects(generate(join(copy, 'generated'), '--check'), /operations\.ts is stale/)
+    await generate(join(copy, 'generated'))
+
+    const operations = readFileSync(join(copy, 'generated/operations.ts'), 'utf8')
+    t.match(operations, 'Adds a note.')
+    t.match(operations, 'body: { ...body, ...scope }', 'of the session')
+    t.match(readFileSync(join(copy, 'generated/schema.ts'), 'utf8'), '@maxLength 9')
+    t.match(readFileSync(join(copy, 'generated/tools.ts'), 'utf8'), '"annotateTask"')
+    writeFileSync(
+      join(copy, 'use.ts'),
+      `import { createClient, type Task } from './index.js'
+const aklp = createClient({ baseUrl: 'http://tasks.test' })
+export const task: Task = await aklp.tasks.annotate('id', { note: 'a', at: new Date() })
+// @ts-expect-error the note is missing
+await aklp.tasks.annotate('id', {})
+// @ts-expect-error a misspelt field
+await aklp.tasks.annotate('id', { note: 'a', att: new Date() })
+`,
+    )
+    const options = {
+      strict: true,
+      module: 'NodeNext',
+      target: 'ES2022',
+      lib: ['ES2022', 'DOM'],
+      types: [],
+      noEmit: true,
+    }
+    writeFileSync(join(copy, 'tsconfig.json'), JSON.stringify({ compilerOptions: options }))
+    writeFileSync(join(copy, 'package.json'), JSON.stringify({ type: 'module' }))
+    await run(tsc, ['-p', copy], folder)
+  },
+)

@@ -1,0 +1,144 @@
+/**
+ * What compiles and what does not: checked by tsc, never run. An expected error that does not come is an error
+ * itself.
+ */
+import {
+  AklpError,
+  type Batch,
+  type Client,
+  createClient,
+  type ErrorCode,
+  type Health,
+  type Operations,
+  type Session,
+  type Task,
+  type TaskBulkUpdateResult,
+  type TaskCreate,
+  type TaskPage,
+  type TaskPatch,
+} from '../src/index.js'
+import { callTool } from '../src/tools.js'
+
+type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+declare function same<A, B>(equal: Equal<A, B>): void
+
+declare const aklp: Client
+declare const session: Session
+declare const task: Task
+const session_id = '550e8400-e29b-41d4-a716-446655440001'
+
+export async function answers() {
+  const created = await aklp.tasks.create({ title: 'a' })
+  same<typeof created, Task>(true)
+  const page = await aklp.tasks.list()
+  same<typeof page, TaskPage>(true)
+  const latest = await aklp.batches.latest({ session_id })
+  same<typeof latest, Batch | null>(true)
+  const bulk = await aklp.tasks.bulkUpdate([{ id: task.id, status: 'completed' }])
+  same<typeof bulk, TaskBulkUpdateResult>(true)
+  const health = await aklp.health.get()
+  same<typeof health, Health>(true)
+  const deleted = await aklp.tasks.delete(task.id)
+  same<typeof deleted, void>(true)
+  for await (const each of aklp.tasks.each({ session_id, status: 'pending' })) same<typeof each, Task>(true)
+  for await (const each of aklp.batches.each()) same<typeof each, Batch>(true)
+
+  // @ts-expect-error there may be no batch yet
+  latest.id
+  // @ts-expect-error no field of a task
+  created.name
+  // Times come out as text, never as Date.
+  same<Task['due_date'], string | null>(true)
+  same<Task['status'], 'pending' | 'in_progress' | 'completed'>(true)
+  same<Task['priority'], 'high' | 'medium' | 'low' | null>(true)
+}
+
+export async function inputs() {
+  // Times go in as Date or text, and null clears.
+  await aklp.tasks.create({ title: 'a', due_date: new Date() })
+  await aklp.tasks.update(task.id, { due_date: '2025-12-31' })
+  await aklp.tasks.update(task.id, { due_date: null, description: null, priority: null })
+  await aklp.batches.create({ tasks: [{ title: 'a', due_date: new Date() }] })
+  await aklp.tasks.bulkUpdate([{ id: task.id, due_date: new Date() }])
+  same<TaskCreate['due_date'], string | Date | null | undefined>(true)
+  same<TaskPatch['id'], string>(true)
+
+  // @ts-expect-error the title is missing
+  await aklp.tasks.create({ priority: 'high' })
+  // @ts-expect-error the input is missing
+  await aklp.tasks.create()
+  // @ts-expect-error a misspelt field
+  await aklp.tasks.create({ title: 'a', priorty: 'high' })
+  // @ts-expect-error no such value
+  await aklp.tasks.create({ title: 'a', status: 'done' })
+  // @ts-expect-error no text
+  await aklp.tasks.create({ title: 1 })
+  // @ts-expect-error no time
+  await aklp.tasks.create({ title: 'a', due_date: 1 })
+  // @ts-expect-error the id is missing
+  await aklp.tasks.get()
+  // @ts-expect-error an object in place of the id
+  await aklp.tasks.get({ task_id: task.id })
+  // @ts-expect-error the changes are missing
+  await aklp.tasks.update(task.id)
+  // @ts-expect-error no null for the title
+  await aklp.tasks.update(task.id, { title: null })
+  // @ts-expect-error no field that can be changed
+  await aklp.tasks.update(task.id, { completed_at: new Date() })
+  // @ts-expect-error the id of the patch is missing
+  await aklp.tasks.bulkUpdate([{ status: 'completed' }])
+  // @ts-expect-error the array itself is wanted
+  await aklp.tasks.bulkUpdate({ tasks: [] })
+  // @ts-expect-error ids are text
+  await aklp.tasks.bulkDelete([1])
+  // @ts-expect-error the tasks are missing
+  await aklp.batches.create({ reason: 'because' })
+  // @ts-expect-error a wrong field within
+  await aklp.batches.create({ tasks: [{ title: 'a', done: true }] })
+  // @ts-expect-error a misspelt filter
+  await aklp.tasks.list({ sesion_id: session_id })
+  // @ts-expect-error no such value
+  await aklp.tasks.list({ sort_by: 'title' })
+  // @ts-expect-error the pages are counted by each itself
+  aklp.tasks.each({ page: 2 })
+  // @ts-expect-error no such option
+  await aklp.health.get({ timeoutMs: 1 })
+  // @ts-expect-error no such operation
+  await aklp.batches.delete(task.id)
+  // @ts-expect-error the baseUrl is missing
+  createClient({})
+}
+
+export async function sessions() {
+  const created = await session.tasks.create({ title: 'a' })
+  same<typeof created, Task>(true)
+  await session.tasks.list()
+  await session.tasks.list({ status: 'pending' }, { timeout: 1000 })
+  await session.batches.latest()
+  await session.tasks.update(task.id, { status: 'completed' })
+  for await (const each of session.tasks.each({ status: 'pending' })) same<typeof each, Task>(true)
+
+  // @ts-expect-error the session is said already
+  await session.tasks.list({ session_id })
+  // @ts-expect-error the session is said already
+  await session.batches.create({ session_id, tasks: [] })
+  // @ts-expect-error what is wrong without a session is so with one
+  await session.tasks.create({ title: 'a', status: 'done' })
+  // @ts-expect-error a session has no sessions
+  session.session('')
+
+  // Where the operations are wanted, a session will do.
+  same<Session extends Operations ? true : false, true>(true)
+  await callTool(session, 'listTasks', {})
+  await callTool(aklp, 'listTasks', {})
+}
+
+export function errors(error: unknown): string | undefined {
+  if (!(error instanceof AklpError)) return undefined
+  same<typeof error.error_code, ErrorCode | undefined>(true)
+  const { error_code } = error
+  if (error_code === 'task_not_found' || error_code === 'validation_error') return error.detail
+  // @ts-expect-error no such code
+  if (error_code === 'task_missing') return error.detail
+  return undefined
+}
