@@ -1,0 +1,158 @@
+/**
+ * The load generator: HTTP/1.1 on connections that stay open, one request at a time on each. Written on sockets, with
+ * requests that are bytes beforehand and answers that are read no further than their length, because it shares the
+ * machine with what it measures.
+ */
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { createHistogram } from 'node:perf_hooks'
+import type { Request } from './calls.js'
+
+export interface Load {
+  base: string
+  /** Sent one after the other, and again from the start. */
+  requests: Request[]
+  connections: number
+  seconds: number
+  /** Requests a second. Without it, every connection sends the next request when it has its answer. */
+  rate?: number
+}
+
+export interface Measure {
+  perSecond: number
+  /** Milliseconds. */
+  p50: number
+  p99: number
+  answers: number
+  /** Answers that are no success. */
+  failures: number
+}
+
+export async function load({ base, requests, connections, seconds, rate }: Load): Promise<Measure> {
+  const url = new URL(base)
+  const bytes = requests.map((request) => toBytes(request, url.host))
+  let sent = 0
+  let failures = 0
+  const latencies = createHistogram({ lowest: 1, highest: 600e6, figures: 3 })
+  const pool = await Promise.all(Array.from({ length: connections }, () => Connection.open(url)))
+
+  /** Sends the next request; its latency counts from `since`, when it was due. */
+  const one = async (connection: Connection, since: number) => {
+    const status = await connection.send(bytes[sent++ % bytes.length]!)
+    latencies.record(Math.max(1, Math.round(1000 * (performance.now() - since))))
+    if (status >= 300) failures++
+  }
+
+  const start = performance.now()
+  const end = start + 1000 * seconds
+  if (rate === undefined) await Promise.all(pool.map(closedLoop))
+  else await openLoop(rate)
+  const elapsed = performance.now() - start
+
+  for (const connection of pool) connection.close()
+  return {
+    perSecond: sent / (elapsed / 1000),
+    p50: latencies.percentile(50) / 1000,
+    p99: latencies.percentile(99) / 1000,
+    answers: latencies.count,
+    failures,
+  }
+
+  async function closedLoop(connection: Connection) {
+    for (let now = start; now < end; now = performance.now()) await one(connection, now)
+  }
+
+  /** Sends at its rate whether answers come or not; a request that finds no free connection waits, and that counts. */
+  async function openLoop(rate: number) {
+    const due: number[] = []
+    const idle: (() => void)[] = []
+    let over = false
+    const serve = async (connection: Connection) => {
+      for (;;) {
+        const since = due.shift()
+        if (since !== undefined) await one(connection, since)
+        else if (over) return
+        else await new Promise<void>((wake) => idle.push(wake))
+      }
+    }
+    const clock = async () => {
+      let issued = 0
+      for (let now = start; now < end; now = performance.now()) {
+        for (; issued < ((now - start) / 1000) * rate; issued++) {
+          due.push(now)
+          idle.pop()?.()
+        }
+        await nextTick()
+      }
+      over = true
+      for (const wake of idle) wake()
+    }
+    await Promise.all([clock(), ...pool.map(serve)])
+  }
+}
+
+const nextTick = () => new Promise((resolve) => setTimeout(resolve, 1))
+
+function toBytes({ method, path, body }: Request, host: string): Buffer {
+  const head = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nAccept: application/json\r\n`
+  if (body === undefined) return Buffer.from(`${head}\r\n`)
+  const json = JSON.stringify(body)
+  const length = Buffer.byteLength(json)
+  return Buffer.from(`${head}Content-Type: application/json\r\nContent-Length: ${length}\r\n\r\n${json}`)
+}
+
+const HEAD_END = '\r\n\r\n'
+const LAST_CHUNK = '0\r\n\r\n'
+const MOST_PATIENCE = 60_000
+
+/** One connection, with one request on it at a time. */
+class Connection {
+  #socket: Socket
+  #received: Buffer = Buffer.alloc(0)
+  #answer: { resolve: (status: number) => void; reject: (error: Error) => void } | undefined
+
+  private constructor(socket: Socket) {
+    this.#socket = socket
+    socket.setNoDelay(true)
+    socket.on('data', (data) => this.#read(data))
+    socket.on('error', (error) => this.#answer?.reject(error))
+    socket.on('close', () => this.#answer?.reject(new Error('the connection was closed before the answer')))
+    socket.setTimeout(MOST_PATIENCE, () => socket.destroy(new Error(`no answer in ${MOST_PATIENCE} ms`)))
+  }
+
+  static async open({ hostname, port }: URL): Promise<Connection> {
+    const socket = connect(Number(port) || 80, hostname)
+    await once(socket, 'connect')
+    return new Connection(socket)
+  }
+
+  /** Sends a request and answers the status of its response, once that is here in full. */
+  send(request: Buffer): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (this.#socket.destroyed) return reject(new Error('the connection was closed while it was idle'))
+      this.#answer = { resolve, reject }
+      this.#socket.write(request)
+    })
+  }
+
+  close() {
+    this.#answer = undefined
+    this.#socket.destroy()
+  }
+
+  #read(data: Buffer) {
+    const received = this.#received.length === 0 ? data : Buffer.concat([this.#received, data])
+    this.#received = received
+    const headEnd = received.indexOf(HEAD_END)
+    if (headEnd === -1) return
+    const head = received.toString('latin1', 0, headEnd)
+    const length = /content-length: *(\d+)/i.exec(head)?.[1]
+    const complete =
+      length === undefined
+        ? received.subarray(-LAST_CHUNK.length).toString() === LAST_CHUNK
+        : received.length >= headEnd + HEAD_END.length + Number(length)
+    if (!complete) return
+    this.#received = Buffer.alloc(0)
+    this.#answer?.resolve(Number(head.slice(9, 12)))
+  }
+}

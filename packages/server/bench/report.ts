@@ -1,0 +1,214 @@
+/** What a run has seen, and how it reads. */
+import type { Measure } from './load.js'
+import type { Effort, Spread } from './measures.js'
+
+export interface Results {
+  date: string
+  commit: string
+  machine: { cpu: string; cores: number; memory_gb: number; system: string }
+  versions: { node: string; postgresql: string; service: string }
+  postgresql_settings: Record<string, string>
+  effort: Effort
+  connections: number
+  /** Latencies here and below in milliseconds. */
+  throughput: {
+    call: string
+    target: string
+    size: number
+    per_second: Spread
+    p50: number
+    p99: number
+    failures: number
+    of_floor: Spread
+  }[]
+  round_trips: Record<string, number>
+  /** Throughput at the largest size by that at the smallest; empty with one size. */
+  growth: { call: string; bound: boolean; from: number; to: number; ratio: Spread }[]
+  at_half: { call: string; size: number; rate: number; answers: number; p50: number; p99: number }[]
+  /** Get task at a quarter of its highest throughput at the largest size, alone and beside unfiltered lists. */
+  beside: { alone: Measure; beside: Measure; lists: Measure }
+  /** Deadlocks are those of the whole run. */
+  locks: { updates: Measure; lists: Measure; samples: number; waits: number; deadlocks: number }
+  /** Megabytes; empty where the system does not tell. */
+  memory: { size: number; after_warm_up: number; after_last_round: number; peak: number }[]
+  embedded: { size: number; calls: { call: string; per_second: Spread; of_postgresql: Spread }[] }
+  /** Milliseconds. */
+  cold_start: { postgresql: Spread; embedded: Spread }
+  /** Microseconds a call. */
+  sdk?: { sdk: Spread; fetch: Spread; overhead: Spread }
+}
+
+export function toMarkdown(results: Results): string {
+  const { machine, versions, effort, connections, postgresql_settings } = results
+  const settings = Object.entries(postgresql_settings).map(([name, value]) => `${name} = ${value || "''"}`)
+  const sizes = [...new Set(results.at_half.map(({ size }) => size))]
+  return [
+    `## Benchmark of ${results.date.slice(0, 10)}, commit ${results.commit}`,
+    `${machine.cpu}, ${machine.cores} cores, ${machine.memory_gb} GB, ${machine.system}; Node ${versions.node}, ` +
+      `PostgreSQL ${versions.postgresql}, service ${versions.service}. PostgreSQL, the service and the load generator ` +
+      `share the cores. Medians of ${effort.rounds} rounds of ${effort.seconds} s on ${connections} connections, with ` +
+      `the lowest and the highest. PostgreSQL as it is installed but for: ${settings.join(', ')}.`,
+    targets(results),
+    ...sizes.flatMap((size) => [`### ${count(size)} tasks`, calls(results, size)]),
+    ...(results.growth.length === 0 ? [] : ['### As the data grows', growth(results)]),
+    '### At half of the highest throughput',
+    atHalf(results),
+    '### Beside others',
+    beside(results),
+    '### Memory of the service',
+    table(
+      ['tasks', 'after warming up', 'after the last round', 'peak'],
+      results.memory.map((m) => [count(m.size), mb(m.after_warm_up), mb(m.after_last_round), mb(m.peak)]),
+    ),
+    `### Embedded database, ${count(results.embedded.size)} tasks`,
+    table(
+      ['call', 'requests/s', 'of PostgreSQL'],
+      results.embedded.calls.map((c) => [c.call, rates(c.per_second), ratios(c.of_postgresql)]),
+    ),
+    '### Start and SDK',
+    startAndSdk(results),
+  ].join('\n\n')
+}
+
+/** What is aimed at, and the worst that was seen. */
+function targets({ throughput, growth, at_half, locks, memory, cold_start, embedded, sdk }: Results) {
+  const ofFloor = throughput.filter(({ target }) => target === 'service')
+  const lowest = <T>(rows: T[], value: (row: T) => number) => rows.toSorted((a, b) => value(a) - value(b))[0]
+  const worst = lowest(ofFloor, (row) => row.of_floor.median)!
+  const grown = lowest(
+    growth.filter(({ bound }) => bound),
+    (row) => row.ratio.median,
+  )
+  const slowest = lowest(at_half, (row) => row.p50 / row.p99)!
+  const largest = lowest(memory, (row) => -row.peak)
+  const behind = lowest(embedded.calls, (row) => row.of_postgresql.median)!
+  return table(
+    ['what', 'target', 'the worst seen'],
+    [
+      [
+        'every call against the floor',
+        '≥ 0.85',
+        `${ratios(worst.of_floor)}: ${worst.call}, ${count(worst.size)} tasks`,
+      ],
+      grown && ['every bound call as the data grows', '≥ 0.8', `${ratios(grown.ratio)}: ${grown.call}`],
+      [
+        'updates while their session is listed by others',
+        'no lock waits, no deadlocks',
+        `${locks.waits} waits in ${count(locks.samples)} looks, during ${count(locks.updates.answers)} updates and ` +
+          `${count(locks.lists.answers)} lists${failed(locks.updates.failures + locks.lists.failures)}; ` +
+          `${locks.deadlocks} deadlocks in the whole run`,
+      ],
+      [
+        'p99 at half of the highest throughput',
+        '≤ 5 × p50',
+        `${fixed(slowest.p99 / slowest.p50)}: ${slowest.call}, ${count(slowest.size)} tasks`,
+      ],
+      largest && ['memory under load', '≤ 150 MB', mb(largest.peak)],
+      ['start on PostgreSQL, to the first answer', '≤ 1 s', milliseconds(cold_start.postgresql)],
+      ['start on an embedded folder, to the first answer', '≤ 2.5 s', milliseconds(cold_start.embedded)],
+      ['embedded against PostgreSQL', '≥ 0.15', `${ratios(behind.of_postgresql)}: ${behind.call}`],
+      sdk && ['SDK over bare fetch', '≤ 5 %', percent(sdk.overhead)],
+    ],
+  )
+}
+
+function calls({ throughput, round_trips }: Results, size: number) {
+  const rows = throughput.filter((row) => row.size === size)
+  const others = [...new Set(rows.map(({ target }) => target))].filter((target) => target !== 'service')
+  return table(
+    [
+      'call',
+      'requests/s',
+      'p50 ms',
+      'p99 ms',
+      'of the floor',
+      'round trips',
+      ...others.map((other) => `${other} requests/s`),
+    ],
+    rows
+      .filter(({ target }) => target === 'service')
+      .map((row) => [
+        row.call,
+        rates(row.per_second) + failed(row.failures),
+        fixed(row.p50),
+        fixed(row.p99),
+        ratios(row.of_floor),
+        String(round_trips[row.call]),
+        ...others.map((other) => {
+          const same = rows.find(({ call, target }) => call === row.call && target === other)!
+          return rates(same.per_second) + failed(same.failures)
+        }),
+      ]),
+  )
+}
+
+const failed = (failures: number) => (failures === 0 ? '' : `, ${count(failures)} failed`)
+
+const growth = ({ growth: rows }: Results) =>
+  table(
+    ['call', `throughput at ${count(rows[0]!.to)} tasks by that at ${count(rows[0]!.from)}`],
+    rows.map((row) => [row.call, ratios(row.ratio)]),
+  )
+
+const atHalf = ({ at_half }: Results) =>
+  table(
+    ['call', 'tasks', 'requests/s', 'p50 ms', 'p99 ms', 'p99 by p50'],
+    at_half.map((row) => [
+      row.call,
+      count(row.size),
+      count(row.rate),
+      fixed(row.p50),
+      fixed(row.p99),
+      fixed(row.p99 / row.p50),
+    ]),
+  )
+
+function beside({ beside: { alone, beside, lists } }: Results) {
+  const row = (name: string, { perSecond, p50, p99 }: Measure) => [
+    name,
+    fixed(perSecond),
+    fixed(p50),
+    fixed(p99),
+  ]
+  return table(
+    ['call', 'requests/s', 'p50 ms', 'p99 ms'],
+    [
+      row('get task, alone', alone),
+      row('get task, while two clients list everything', beside),
+      row('list everything, those two clients', lists),
+    ],
+  )
+}
+
+function startAndSdk({ cold_start, sdk }: Results) {
+  return table(
+    ['what', 'time'],
+    [
+      ['start on PostgreSQL', milliseconds(cold_start.postgresql)],
+      ['start on an embedded folder', milliseconds(cold_start.embedded)],
+      sdk && ['get task by the SDK', `${around(sdk.sdk, count)} µs`],
+      sdk && ['get task by bare fetch', `${around(sdk.fetch, count)} µs`],
+    ],
+  )
+}
+
+type Cells = string[]
+
+/** A Markdown table that also reads well as text. */
+function table(head: Cells, rows: (Cells | undefined)[]): string {
+  const lines = [head, ...rows.filter((row) => row !== undefined)]
+  const widths = head.map((_, column) => Math.max(...lines.map((cells) => cells[column]!.length)))
+  const line = (cells: Cells) =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`
+  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...lines.slice(1).map(line)].join('\n')
+}
+
+const count = (value: number) => Math.round(value).toLocaleString('en').replaceAll(',', ' ')
+const fixed = (value: number) => (value >= 100 ? count(value) : value.toFixed(value >= 10 ? 1 : 2))
+const around = ({ median, lowest, highest }: Spread, write: (value: number) => string) =>
+  `${write(median)} (${write(lowest)}–${write(highest)})`
+const rates = (value: Spread) => around(value, (rate) => (rate < 100 ? fixed(rate) : count(rate)))
+const ratios = (value: Spread) => around(value, (ratio) => ratio.toFixed(2))
+const milliseconds = (value: Spread) => `${around(value, count)} ms`
+const percent = (value: Spread) => `${around(value, (part) => (100 * part).toFixed(1))} %`
+const mb = (value: number) => `${value} MB`
