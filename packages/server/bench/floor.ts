@@ -62,11 +62,10 @@ const insertBatch = `
   with new_batch as (insert into batches (id, session_id, reason) values ($1, $2, $3) returning id) ${insertion(4)}`
 
 const now = `greatest(now(), (target.new).updated_at + interval '1 millisecond')`
-const updateTasks = `
-  with target as (
-    select tasks.id, jsonb_populate_record(tasks, given.patch) as new, given.patch - 'id' <> '{}' as changed
-    from tasks join jsonb_array_elements($1::jsonb) as given(patch) on tasks.id = (given.patch ->> 'id')::uuid
-    order by tasks.id for update of tasks
+const update = (patch: string, chosen: string) => `
+  target as (
+    select tasks.id, jsonb_populate_record(tasks, ${patch}) as new, ${patch} <> '{}' as changed
+    from tasks where ${chosen} order by tasks.id for update
   )
   update tasks
   set title = (target.new).title, description = (target.new).description, status = (target.new).status,
@@ -75,6 +74,11 @@ const updateTasks = `
       updated_at = case when target.changed then ${now} else (target.new).updated_at end
   from target where tasks.id = target.id
   returning ${taskColumns}`
+const updateOne = `with ${update('$2::jsonb', 'tasks.id = $1')}`
+const updateMany = `with given as (select $1::jsonb as patches), ${update(
+  '(select patches from given) -> tasks.id::text',
+  'tasks.id = any(array(select jsonb_object_keys(patches)::uuid from given))',
+)}`
 
 const LIMIT = 10
 
@@ -100,13 +104,15 @@ async function createTask(task: object) {
 }
 
 async function updateTask(id: string, changes: object) {
-  const [updated] = await run(updateTasks, [JSON.stringify([{ id, ...changes }])])
+  const [updated] = await run(updateOne, [id, JSON.stringify(changes)])
   return updated
 }
 
 async function bulkUpdate({ tasks }: Body) {
+  const patches: Record<string, object> = {}
+  for (const { id, ...changes } of tasks) patches[id] = changes
   const byId = new Map<string, Row>()
-  for (const row of await run(updateTasks, [JSON.stringify(tasks)])) byId.set(row.id, row)
+  for (const row of await run(updateMany, [JSON.stringify(patches)])) byId.set(row.id, row)
   const updated: Row[] = []
   const not_found: string[] = []
   for (const { id } of tasks) {
