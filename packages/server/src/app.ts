@@ -1,10 +1,10 @@
 /** Builds the application: the same one in production, in tests, and where only its OpenAPI document is wanted. */
 import { isUtf8 } from 'node:buffer'
+import { randomUUID } from 'node:crypto'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { TSchema } from '@sinclair/typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
 import { parse as parseJson } from 'secure-json-parse'
-import { v7 as uuidv7 } from 'uuid'
 import { batchRoutes } from './batches/routes.js'
 import { batchComponents } from './batches/schemas.js'
 import { createBatchStore } from './batches/store.js'
@@ -22,6 +22,7 @@ import { createTaskStore } from './tasks/store.js'
 import { createCompiler, readIntegers } from './validation.js'
 
 const MAX_BODY_BYTES = 1024 * 1024
+const NO_HOST = 'A request needs the header Host (RFC 9112, section 3.2).'
 
 export interface AppOptions {
   database: Pick<Database, 'db' | 'ping'>
@@ -38,7 +39,7 @@ export async function buildApp({ database, config, logger }: AppOptions): Promis
     requestIdHeader: false,
     genReqId: (request) => {
       const given = request.headers['x-request-id']
-      return typeof given === 'string' && /^[\x21-\x7e]{1,128}$/.test(given) ? given : uuidv7()
+      return typeof given === 'string' && /^[\x21-\x7e]{1,128}$/.test(given) ? given : randomUUID()
     },
     bodyLimit: MAX_BODY_BYTES,
     // The bound on the arrival of a request, against senders that never finish.
@@ -64,13 +65,10 @@ export async function buildApp({ database, config, logger }: AppOptions): Promis
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   app.setErrorHandler(handleError)
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
-    if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) {
-      throw new ApiError('bad_request', 'A request needs the header Host (RFC 9112, section 3.2).', {
-        connection: 'close',
-      })
-    }
+    const complete = request.raw.httpVersion !== '1.1' || request.headers.host !== undefined
+    done(complete ? undefined : new ApiError('bad_request', NO_HOST, { connection: 'close' }))
   })
   boundRequests(app, config.REQUEST_TIMEOUT_MS)
   closePromptly(app)
@@ -119,8 +117,9 @@ function parseOnlyJson(app: FastifyInstance) {
     const empty = encoding === undefined && (length === undefined || length === '0')
     done(empty ? null : new ApiError('unsupported_media_type'), undefined)
   })
-  app.addHook('preValidation', async (request) => {
-    if (request.body === undefined && request.routeOptions.schema?.body) throw new ApiError('empty_body')
+  app.addHook('preValidation', (request, _reply, done) => {
+    const missing = request.body === undefined && request.routeOptions.schema?.body
+    done(missing ? new ApiError('empty_body') : undefined)
   })
 }
 

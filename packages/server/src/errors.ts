@@ -319,8 +319,8 @@ export function handleError(error: FastifyError, request: FastifyRequest, reply:
  * And answers 405 for the other methods of every path that there is (RFC 9110, section 15.5.6).
  */
 export function refuseUnknownRoutes(app: FastifyInstance) {
-  app.addHook('onRequest', async (request) => {
-    if (request.is404) throw new ApiError('route_not_found')
+  app.addHook('onRequest', (request, _reply, done) => {
+    done(request.is404 ? new ApiError('route_not_found') : undefined)
   })
   app.setNotFoundHandler(() => {
     throw new ApiError('route_not_found')

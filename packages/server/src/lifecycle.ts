@@ -8,7 +8,7 @@ import { ApiError } from './errors.js'
  * once a body has been read.
  */
 export function boundRequests(app: FastifyInstance, milliseconds: number) {
-  app.addHook('onRequest', async (request, reply) => {
+  app.addHook('onRequest', (request, reply, done) => {
     const late = setTimeout(() => {
       if (reply.sent) return
       const arrived = request.raw.complete !== false
@@ -21,6 +21,7 @@ export function boundRequests(app: FastifyInstance, milliseconds: number) {
       reply.hijack()
     }, milliseconds)
     reply.raw.once('close', () => clearTimeout(late))
+    done()
   })
 }
 
@@ -37,7 +38,8 @@ export function closePromptly(app: FastifyInstance) {
     closing = true
     for (const socket of silent) socket.destroy()
   })
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', (_request, reply, payload, done) => {
     if (closing) reply.header('connection', 'close')
+    done(null, payload)
   })
 }
