@@ -223,6 +223,7 @@ export const commonProblems = [
 export const bodyProblems = [
   'invalid_json',
   'empty_body',
+  'request_timeout',
   'body_too_large',
   'unsupported_media_type',
 ] as const

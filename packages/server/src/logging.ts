@@ -1,17 +1,14 @@
 /** Structured logs: one line a request, without bodies, queries or secrets. */
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { pino } from 'pino'
-import pinoPretty from 'pino-pretty'
 import type { Config } from './config.js'
 
-export function createLogger({ LOG_LEVEL: level, LOG_FORMAT }: Config) {
+export async function createLogger({ LOG_LEVEL: level, LOG_FORMAT }: Config) {
   const pretty = LOG_FORMAT === undefined ? process.stdout.isTTY : LOG_FORMAT === 'pretty'
-  return pretty
-    ? pino(
-        { level },
-        pinoPretty({ ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', singleLine: true, sync: true }),
-      )
-    : pino({ level })
+  if (!pretty) return pino({ level })
+  const { default: pinoPretty } = await import('pino-pretty')
+  const lines = { ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', singleLine: true, sync: true }
+  return pino({ level }, pinoPretty(lines))
 }
 
 /** The path of a request, without its query. */

@@ -14,7 +14,7 @@ try {
 }
 
 async function run(config: Config) {
-  const logger = createLogger(config)
+  const logger = await createLogger(config)
   const database = await openDatabase(config.DATABASE_URL, {
     poolSize: config.DATABASE_POOL_SIZE,
     statementTimeout: config.STATEMENT_TIMEOUT_MS,

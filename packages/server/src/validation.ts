@@ -50,7 +50,7 @@ export function readIntegers(schema: TSchema, query: Record<string, unknown>) {
 }
 
 /** Where an error is: the name itself, where it is about a name. */
-function pathOf({ params, instancePath }: ErrorObject): string {
+function placeOf({ params, instancePath }: ErrorObject): string {
   // `/tasks/3/title` as `tasks[3].title`; only known names stand in it, for what is not known is not looked into.
   const path = instancePath
     .slice(1)
@@ -68,7 +68,7 @@ export function explain(
 ): { mistakes: Mistake[]; count: number } {
   const byPath = new Map<string, ErrorObject>()
   for (const error of errors) {
-    const path = pathOf(error)
+    const path = placeOf(error)
     // Where a value has the wrong type and is not in the enum either, the enum says more.
     if (error.keyword === 'enum' || !byPath.has(path)) byPath.set(path, error)
   }

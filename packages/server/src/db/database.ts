@@ -1,23 +1,18 @@
 /**
  * Opens the database that a URL names: PostgreSQL through postgres.js, or PGlite, which is PostgreSQL inside this
- * process. The only file that knows both drivers; all others see a Drizzle database.
+ * process. The only file that knows both drivers; all others see a Drizzle database. A driver is loaded when it is
+ * wanted: each takes time and memory at start, and the lock on a folder is not there for every system.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { PGlite } from '@electric-sql/pglite'
 import { sql } from 'drizzle-orm'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
-import { drizzle as drizzlePglite } from 'drizzle-orm/pglite'
-import { migrate as migratePglite } from 'drizzle-orm/pglite/migrator'
-import { drizzle as drizzlePostgres } from 'drizzle-orm/postgres-js'
-import { migrate as migratePostgres } from 'drizzle-orm/postgres-js/migrator'
-import postgres from 'postgres'
+import type postgres from 'postgres'
 import { driverError, isUnavailable } from './failures.js'
-import { lockFolder } from './lock.js'
 
 /** What the stores see, whichever driver is behind it. */
 export type Db = PgDatabase<PgQueryResultHKT>
@@ -70,10 +65,15 @@ async function openEmbedded(folder?: string): Promise<Database> {
   const location = folder === undefined ? 'memory, gone when the service stops' : folder
   const release = folder === undefined ? undefined : await claim(folder)
   try {
-    const client = await PGlite.create(folder && (await dataFolder(folder)))
-    const db = drizzlePglite({ client })
+    const [{ PGlite }, { drizzle }, { migrate }] = await Promise.all([
+      import('@electric-sql/pglite'),
+      import('drizzle-orm/pglite'),
+      import('drizzle-orm/pglite/migrator'),
+    ])
+    const client = await PGlite.create(folder && (await dataFolder(folder, PGlite)))
+    const db = drizzle({ client })
     await refuseNewerSchema(db)
-    await migratePglite(db, migrations)
+    await migrate(db, migrations)
     const close = async () => {
       await client.close()
       await release?.()
@@ -89,6 +89,7 @@ async function openEmbedded(folder?: string): Promise<Database> {
 async function claim(folder: string): Promise<() => Promise<void>> {
   try {
     await mkdir(folder, { recursive: true })
+    const { lockFolder } = await import('./lock.js')
     const lock = await lockFolder(folder)
     if (lock.acquired) return lock.release
     throw new DatabaseError(
@@ -100,7 +101,7 @@ async function claim(folder: string): Promise<() => Promise<void>> {
 }
 
 /** The folder of PGlite's files. A new one gets its name when it is complete, so that a half-made one is never used. */
-async function dataFolder(folder: string): Promise<string> {
+async function dataFolder(folder: string, PGlite: typeof import('@electric-sql/pglite').PGlite) {
   const data = join(folder, 'postgres')
   if (!existsSync(data)) {
     const unfinished = `${data}.new`
@@ -112,6 +113,11 @@ async function dataFolder(folder: string): Promise<string> {
 }
 
 async function openPostgres(url: string, options: DatabaseOptions): Promise<Database> {
+  const [{ default: postgres }, { drizzle }, { migrate }] = await Promise.all([
+    import('postgres'),
+    import('drizzle-orm/postgres-js'),
+    import('drizzle-orm/postgres-js/migrator'),
+  ])
   const location = `PostgreSQL at ${url.replace(/\?.*/, '').replace(/^postgres:\/\/(?:.*@)?/, '')}`
   const connect = (max: number, statement_timeout: number) =>
     postgres(url, {
@@ -130,9 +136,9 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Data
     await waitUntilReachable(migrating, location, options)
     // Servers that start together migrate one after the other: all but the first find nothing to do.
     await migrating`select pg_advisory_lock(${MIGRATION_LOCK})`
-    const db = drizzlePostgres(migrating)
+    const db = drizzle(migrating)
     await refuseNewerSchema(db)
-    await migratePostgres(db, migrations)
+    await migrate(db, migrations)
   } catch (error) {
     throw unopened(location, error)
   } finally {
@@ -140,7 +146,7 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Data
   }
 
   const client = connect(options.poolSize, options.statementTimeout)
-  const db = drizzlePostgres(client)
+  const db = drizzle(client)
   return { db, location, ping: pingOf(db), close: () => client.end({ timeout: 5 }) }
 }
 
