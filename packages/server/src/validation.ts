@@ -49,31 +49,45 @@ export function readIntegers(schema: TSchema, query: Record<string, unknown>) {
   }
 }
 
-/** Where an error is: the name itself, where it is about a name. */
-function placeOf({ params, instancePath }: ErrorObject): string {
-  // `/tasks/3/title` as `tasks[3].title`; only known names stand in it, for what is not known is not looked into.
-  const path = instancePath
-    .slice(1)
-    .replace(/\/?\b(\d+)\b/g, '[$1]')
-    .replaceAll('/', '.')
-  const name: string | undefined = params.additionalProperty ?? params.missingProperty
-  if (name === undefined) return path
-  return path ? `${path}.${shorten(name)}` : shorten(name)
-}
-
-/** What failed checks found: the first `most` places, a mistake each, and how many places there are. */
+/**
+ * What failed checks found: the first `most` places, a mistake each, and how many places there are. A request may be
+ * wrong in half a million places: only those that are told are looked into.
+ */
 export function explain(
   errors: readonly ErrorObject[],
   most: number,
 ): { mistakes: Mistake[]; count: number } {
-  const byPath = new Map<string, ErrorObject>()
+  const told: ErrorObject[] = []
+  let count = 0
+  let previous: ErrorObject | undefined
   for (const error of errors) {
-    const path = placeOf(error)
-    // Where a value has the wrong type and is not in the enum either, the enum says more.
-    if (error.keyword === 'enum' || !byPath.has(path)) byPath.set(path, error)
+    // What is wrong with one place stands together.
+    const again = error.instancePath === previous?.instancePath && nameOf(error) === nameOf(previous)
+    previous = error
+    if (!again) {
+      count++
+      if (told.length < most) told.push(error)
+    } else if (error.keyword === 'enum' && count === told.length) {
+      // Where a value has the wrong type and is not in the enum either, the enum says more.
+      told[count - 1] = error
+    }
   }
-  const mistakes = [...byPath].slice(0, most).map(([path, error]) => ({ path, ...describe(error) }))
-  return { mistakes, count: byPath.size }
+  return { mistakes: told.map((error) => ({ path: pathOf(error), ...describe(error) })), count }
+}
+
+/** The name that an error is about, where it is about one that is there or missing. */
+const nameOf = ({ params }: ErrorObject): string | undefined =>
+  params.additionalProperty ?? params.missingProperty
+
+/** Where an error is, the name included: `tasks[3].title` for `/tasks/3/title`. Only known names stand before the last. */
+function pathOf(error: ErrorObject): string {
+  const path = error.instancePath
+    .slice(1)
+    .replace(/\/?\b(\d+)\b/g, '[$1]')
+    .replaceAll('/', '.')
+  const name = nameOf(error)
+  if (name === undefined) return path
+  return path ? `${path}.${shorten(name)}` : shorten(name)
 }
 
 /** What is wrong, as the end of a sentence that begins with the place. */
