@@ -74,7 +74,7 @@ const catalogue = {
   database_unavailable: [
     503,
     'The database is unavailable',
-    'The database cannot be reached for the moment. Send the same request again after Retry-After seconds.',
+    'The database cannot be reached for the moment. Send the same request again after Retry-After seconds; before repeating a create, look whether it took effect.',
   ],
   timeout: [
     503,

@@ -18,7 +18,7 @@ through it over hours or days, and ask at any time what is left.
   date alone, midnight UTC.
 - **Errors** are \`application/problem+json\` (RFC 9457). Act on \`error_code\`; \`detail\` and \`errors\` say what to
   change, with the names and values that exist and the one probably meant. Repeat a request as it was only after a 503, when
-  \`Retry-After\` seconds have passed.
+  \`Retry-After\` seconds have passed; before repeating a create, look whether it took effect.
 `.trim()
 
 /** To be registered before the routes. */

@@ -72,7 +72,7 @@ export function explain(
       told[count - 1] = error
     }
   }
-  return { mistakes: told.map((error) => ({ path: pathOf(error), ...describe(error) })), count }
+  return { mistakes: told.map((error) => ({ path: placeOf(error), ...describe(error) })), count }
 }
 
 /** The name that an error is about, where it is about one that is there or missing. */
@@ -80,7 +80,7 @@ const nameOf = ({ params }: ErrorObject): string | undefined =>
   params.additionalProperty ?? params.missingProperty
 
 /** Where an error is, the name included: `tasks[3].title` for `/tasks/3/title`. Only known names stand before the last. */
-function pathOf(error: ErrorObject): string {
+function placeOf(error: ErrorObject): string {
   const path = error.instancePath
     .slice(1)
     .replace(/\/?\b(\d+)\b/g, '[$1]')

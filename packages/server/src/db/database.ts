@@ -118,7 +118,8 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Data
     import('drizzle-orm/postgres-js'),
     import('drizzle-orm/postgres-js/migrator'),
   ])
-  const location = `PostgreSQL at ${url.replace(/\?.*/, '').replace(/^postgres:\/\/(?:.*@)?/, '')}`
+  // User and password go first: a question mark may stand in them.
+  const location = `PostgreSQL at ${url.replace(/^postgres:\/\/(?:.*@)?/, '').replace(/\?.*/, '')}`
   const connect = (max: number, statement_timeout: number) =>
     postgres(url, {
       max,
