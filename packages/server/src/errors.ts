@@ -45,6 +45,16 @@ const catalogue = {
     'The path has no such method',
     'PATCH is not possible here. Possible: DELETE, GET, HEAD, PUT.',
   ],
+  idempotency_in_progress: [
+    409,
+    'A request with this key is in progress',
+    'An earlier request with this Idempotency-Key has not finished. Send the same request again after Retry-After seconds: it will get the answer of the earlier one.',
+  ],
+  task_changed: [
+    412,
+    'The task was changed',
+    'Somebody changed the task since you read it; nothing was done. Look at current, and if the change still makes sense send it again with If-Match of its updated_at.',
+  ],
   request_timeout: [
     408,
     'The request took too long to arrive',
@@ -64,6 +74,11 @@ const catalogue = {
     422,
     'The request breaks the schema',
     '1 mistake. status in the body must be pending, in_progress or completed; did you mean completed?',
+  ],
+  idempotency_key_reused: [
+    422,
+    'The key belongs to another request',
+    'This Idempotency-Key was used for another request; nothing was created. To create something else, use a new key; to repeat the earlier request, send it unchanged.',
   ],
   headers_too_large: [431, 'The headers are too large', 'The headers of the request are too large.'],
   internal_error: [
@@ -86,13 +101,14 @@ const catalogue = {
 /** What went wrong, for a program. A code never changes its meaning. */
 export type ErrorCode = keyof typeof catalogue
 
-/** Seconds after which a call that met an unavailable database is worth another try. */
+/** Statuses after which another try makes sense, and after how many seconds. */
+const repeatable = new Set([409, 503])
 const RETRY_AFTER = '1'
 
 const MistakeSchema = Type.Object({
-  in: Type.Unsafe<'body' | 'query' | 'path'>({
+  in: Type.Unsafe<'body' | 'query' | 'path' | 'header'>({
     type: 'string',
-    enum: ['body', 'query', 'path'],
+    enum: ['body', 'query', 'path', 'header'],
     description: 'The part of the request.',
     examples: ['body'],
   }),
@@ -149,6 +165,9 @@ export const Problem = Type.Object(
         description: `Every mistake in the request, ${MAX_ERRORS} at most. Only with \`validation_error\`.`,
       }),
     ),
+    current: Type.Optional(
+      Type.Ref('Task', { description: 'The task as it is now. Only with `task_changed`.' }),
+    ),
     error_count: Type.Optional(
       Type.Integer({
         description:
@@ -167,7 +186,7 @@ export class ApiError extends Error {
     readonly code: ErrorCode,
     detail: string = catalogue[code][2],
     readonly headers: Record<string, string> = {},
-    readonly extras: Pick<Problem, 'errors' | 'error_count'> = {},
+    readonly extras: Pick<Problem, 'errors' | 'error_count' | 'current'> = {},
   ) {
     super(detail)
   }
@@ -193,7 +212,7 @@ export function problems(...codes: ErrorCode[]) {
     const ofStatus = codes.filter((code) => catalogue[code][0] === status)
     responses[status] = {
       description: ofStatus.map((code) => `\`${code}\`: ${catalogue[code][1]}.`).join(' '),
-      headers: { ...responseHeaders, ...(status === 503 && retryAfterHeader) },
+      headers: { ...responseHeaders, ...(repeatable.has(status) && retryAfterHeader) },
       content: {
         'application/problem+json': {
           schema: Type.Ref(Problem.$id!),
@@ -212,7 +231,7 @@ const retryAfterHeader = {
   },
 }
 
-/** The errors that every operation can answer, and those of one that takes a body. */
+/** The errors that every operation can answer, those of one that takes a body, and of one that creates. */
 export const commonProblems = [
   'bad_request',
   'validation_error',
@@ -227,6 +246,7 @@ export const bodyProblems = [
   'body_too_large',
   'unsupported_media_type',
 ] as const
+export const createProblems = [...bodyProblems, 'idempotency_in_progress', 'idempotency_key_reused'] as const
 
 function toProblem(error: ApiError, request: { path: string; id: string }): Problem {
   const [status, title] = catalogue[error.code]
@@ -267,6 +287,7 @@ function validationError(request: FastifyRequest): ApiError {
   for (const [part, place] of [
     ['params', 'path'],
     ['querystring', 'query'],
+    ['headers', 'header'],
     ['body', 'body'],
   ] as const) {
     const check = request.getValidationFunction(part)
@@ -288,7 +309,13 @@ function validationError(request: FastifyRequest): ApiError {
 
 function sentence({ in: place, path, message, did_you_mean }: Mistake & { in: string }): string {
   const subject =
-    place === 'body' ? (path ? `${path} in the body` : 'The body') : `The ${place} parameter ${path || '""'}`
+    place === 'body'
+      ? path
+        ? `${path} in the body`
+        : 'The body'
+      : place === 'header'
+        ? `The header ${path}`
+        : `The ${place} parameter ${path || '""'}`
   return `${subject} ${message}${did_you_mean === undefined ? '.' : `; did you mean ${did_you_mean}?`}`
 }
 
@@ -297,7 +324,7 @@ function send(reply: FastifyReply, error: ApiError, request: FastifyRequest) {
   return (
     reply
       .code(problem.status)
-      .headers({ ...(problem.status === 503 && { 'retry-after': RETRY_AFTER }), ...error.headers })
+      .headers({ ...(repeatable.has(problem.status) && { 'retry-after': RETRY_AFTER }), ...error.headers })
       .type('application/problem+json')
       // With a serializer of its own the media type stays as it is: it has no charset (RFC 9457, section 6.1).
       .serializer(JSON.stringify)

@@ -18,6 +18,7 @@ async function run(config: Config) {
   const database = await openDatabase(config.DATABASE_URL, {
     poolSize: config.DATABASE_POOL_SIZE,
     statementTimeout: config.STATEMENT_TIMEOUT_MS,
+    lockTimeout: config.LOCK_TIMEOUT_MS,
     startTimeout: config.DATABASE_START_TIMEOUT_MS,
     onWait: (location) => logger.warn(`waiting for ${location}`),
   })
