@@ -13,6 +13,7 @@ export async function startService(test: Test): Promise<{ app: App; baseUrl: str
   const database = await openDatabase('memory://', {
     poolSize: 1,
     statementTimeout: 10_000,
+    lockTimeout: 5_000,
     startTimeout: 10_000,
   })
   const app = await buildApp({ database, config: loadConfig({}) })

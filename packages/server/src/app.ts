@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { TSchema } from '@sinclair/typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
 import { parse as parseJson } from 'secure-json-parse'
 import { answerBrowsers, securityHeaders } from './access/browsers.js'
@@ -14,6 +14,8 @@ import type { Config } from './config.js'
 import type { Database } from './db/database.js'
 import { ApiError, handleClientError, handleError, Problem, refuseUnknownRoutes } from './errors.js'
 import { Health, healthRoutes } from './health.js'
+import { createIdempotency } from './idempotency/record.js'
+import { JSON_TYPE } from './json.js'
 import { boundRequests, closePromptly } from './lifecycle.js'
 import { RequestLog } from './logging.js'
 import { registerOpenapi } from './openapi.js'
@@ -78,6 +80,8 @@ export async function buildApp({ database, config, logger }: AppOptions): Promis
   answerBrowsers(app, config)
   const refuseOtherMethods = refuseUnknownRoutes(app)
 
+  // Answers are JSON already, or small.
+  app.setSerializerCompiler(() => JSON.stringify)
   parseOnlyJson(app)
   validateStrictly(app, [...taskComponents, ...batchComponents, Health, Problem])
 
@@ -90,8 +94,17 @@ export async function buildApp({ database, config, logger }: AppOptions): Promis
       api.addHook('onRoute', (route) => {
         route.schema = { querystring: Strict({}), ...route.schema }
       })
-      await api.register(taskRoutes, { prefix: '/tasks', store: createTaskStore(database.db) })
-      await api.register(batchRoutes, { prefix: '/batches', store: createBatchStore(database.db) })
+      // What the stores answer is JSON already.
+      api.addHook('onRequest', (_request, reply, done) => {
+        reply.type(JSON_TYPE)
+        done()
+      })
+      const idempotency = createIdempotency(database.db, config.IDEMPOTENCY_KEY_DAYS)
+      await api.register(taskRoutes, { prefix: '/tasks', store: createTaskStore(database.db, idempotency) })
+      await api.register(batchRoutes, {
+        prefix: '/batches',
+        store: createBatchStore(database.db, idempotency),
+      })
     },
     { prefix: '/api/v1' },
   )
@@ -133,6 +146,7 @@ function validateStrictly(app: FastifyInstance, components: { $id?: string }[]) 
   for (const component of components) app.addSchema(component)
   const compile = createCompiler(components)
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
+    if (httpPart === 'headers') return compile(Type.Object(lowerCased(schema.properties)))
     const check = compile(schema)
     if (httpPart !== 'querystring') return check
     const checkQuery = (query: Record<string, unknown>) => {
@@ -145,3 +159,7 @@ function validateStrictly(app: FastifyInstance, components: { $id?: string }[]) 
     return checkQuery
   })
 }
+
+/** Node tells the names of headers in lower case. */
+const lowerCased = (properties: Record<string, TSchema>) =>
+  Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name.toLowerCase(), schema]))

@@ -40,6 +40,10 @@ const Config = Type.Object({
   ),
   DATABASE_START_TIMEOUT_MS: milliseconds(30_000, 'How long to wait at start for a database that is away.'),
   STATEMENT_TIMEOUT_MS: milliseconds(10_000, 'After which time PostgreSQL cancels a statement.'),
+  LOCK_TIMEOUT_MS: milliseconds(
+    5_000,
+    'How long a statement of PostgreSQL waits for one that holds its rows.',
+  ),
   REQUEST_TIMEOUT_MS: milliseconds(15_000, 'After which time a request is answered with 503.'),
   SHUTDOWN_TIMEOUT_MS: milliseconds(10_000, 'How long requests in flight may take at shutdown.'),
   AUTH: Type.Optional(
@@ -82,6 +86,14 @@ const Config = Type.Object({
   ),
   DOCS: Defaulted(
     OneOf(['on', 'off'], { default: 'on', description: 'Whether /docs and /openapi.json are there.' }),
+  ),
+  IDEMPOTENCY_KEY_DAYS: Defaulted(
+    Type.Integer({
+      minimum: 1,
+      maximum: 365,
+      default: 7,
+      description: 'For how many days an Idempotency-Key is remembered.',
+    }),
   ),
   LOG_LEVEL: Defaulted(
     OneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {

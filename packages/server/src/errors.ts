@@ -55,6 +55,16 @@ const catalogue = {
     'The path has no such method',
     'PATCH is not possible here. Possible: DELETE, GET, HEAD, PUT.',
   ],
+  idempotency_in_progress: [
+    409,
+    'A request with this key is in progress',
+    'An earlier request with this Idempotency-Key has not finished. Send the same request again after Retry-After seconds: it will get the answer of the earlier one.',
+  ],
+  task_changed: [
+    412,
+    'The task was changed',
+    'Somebody changed the task since you read it; nothing was done. Look at current, and if the change still makes sense send it again with If-Match of its updated_at.',
+  ],
   request_timeout: [
     408,
     'The request took too long to arrive',
@@ -79,6 +89,11 @@ const catalogue = {
     429,
     'Too many requests',
     'More requests than this caller may send in a minute. Send it again after Retry-After seconds.',
+  ],
+  idempotency_key_reused: [
+    422,
+    'The key belongs to another request',
+    'This Idempotency-Key was used for another request; nothing was created. To create something else, use a new key; to repeat the earlier request, send it unchanged.',
   ],
   headers_too_large: [431, 'The headers are too large', 'The headers of the request are too large.'],
   internal_error: [
@@ -106,13 +121,14 @@ const catalogue = {
 /** What went wrong, for a program. A code never changes its meaning. */
 export type ErrorCode = keyof typeof catalogue
 
-/** Seconds after which a call that met an unavailable database is worth another try. */
+/** Statuses after which another try makes sense, and after how many seconds. */
+const repeatable = new Set([409, 503])
 const RETRY_AFTER = '1'
 
 const MistakeSchema = Type.Object({
-  in: Type.Unsafe<'body' | 'query' | 'path'>({
+  in: Type.Unsafe<'body' | 'query' | 'path' | 'header'>({
     type: 'string',
-    enum: ['body', 'query', 'path'],
+    enum: ['body', 'query', 'path', 'header'],
     description: 'The part of the request.',
     examples: ['body'],
   }),
@@ -169,6 +185,9 @@ export const Problem = Type.Object(
         description: `Every mistake in the request, ${MAX_ERRORS} at most. Only with \`validation_error\`.`,
       }),
     ),
+    current: Type.Optional(
+      Type.Ref('Task', { description: 'The task as it is now. Only with `task_changed`.' }),
+    ),
     error_count: Type.Optional(
       Type.Integer({
         description:
@@ -187,7 +206,7 @@ export class ApiError extends Error {
     readonly code: ErrorCode,
     detail: string = catalogue[code][2],
     readonly headers: Record<string, string> = {},
-    readonly extras: Pick<Problem, 'errors' | 'error_count'> = {},
+    readonly extras: Pick<Problem, 'errors' | 'error_count' | 'current'> = {},
   ) {
     super(detail)
   }
@@ -241,11 +260,12 @@ const challengeHeader = {
 const headersOf: Record<number, object> = {
   401: challengeHeader,
   403: challengeHeader,
+  409: retryAfterHeader,
   429: retryAfterHeader,
   503: retryAfterHeader,
 }
 
-/** The errors that every operation can answer, and those of one that takes a body. */
+/** The errors that every operation can answer, those of one that takes a body, and of one that creates. */
 export const commonProblems = [
   'bad_request',
   'unauthorized',
@@ -264,6 +284,7 @@ export const bodyProblems = [
   'body_too_large',
   'unsupported_media_type',
 ] as const
+export const createProblems = [...bodyProblems, 'idempotency_in_progress', 'idempotency_key_reused'] as const
 
 function toProblem(error: ApiError, request: { path: string; id: string }): Problem {
   const [status, title] = catalogue[error.code]
@@ -304,6 +325,7 @@ function validationError(request: FastifyRequest): ApiError {
   for (const [part, place] of [
     ['params', 'path'],
     ['querystring', 'query'],
+    ['headers', 'header'],
     ['body', 'body'],
   ] as const) {
     const check = request.getValidationFunction(part)
@@ -330,7 +352,13 @@ export function mistaken(errors: NonNullable<Problem['errors']>, error_count = e
 
 function sentence({ in: place, path, message, did_you_mean }: Mistake & { in: string }): string {
   const subject =
-    place === 'body' ? (path ? `${path} in the body` : 'The body') : `The ${place} parameter ${path || '""'}`
+    place === 'body'
+      ? path
+        ? `${path} in the body`
+        : 'The body'
+      : place === 'header'
+        ? `The header ${path}`
+        : `The ${place} parameter ${path || '""'}`
   return `${subject} ${message}${did_you_mean === undefined ? '.' : `; did you mean ${did_you_mean}?`}`
 }
 
@@ -339,7 +367,7 @@ function send(reply: FastifyReply, error: ApiError, request: FastifyRequest) {
   return (
     reply
       .code(problem.status)
-      .headers({ ...(problem.status === 503 && { 'retry-after': RETRY_AFTER }), ...error.headers })
+      .headers({ ...(repeatable.has(problem.status) && { 'retry-after': RETRY_AFTER }), ...error.headers })
       .type('application/problem+json')
       // With a serializer of its own the media type stays as it is: it has no charset (RFC 9457, section 6.1).
       .serializer(JSON.stringify)

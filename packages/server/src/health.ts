@@ -1,6 +1,7 @@
 /** Whether the service and its database work. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type Static, Type } from '@sinclair/typebox'
+import { JSON_TYPE } from './json.js'
 import { answer, OneOf, ref } from './schemas.js'
 import { version } from './version.js'
 
@@ -36,14 +37,16 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ ping: () => Promise<void>
         response: { 200: answer('How the service is.', ref(Health)) },
       },
     },
-    async (): Promise<Health> => {
+    async (_request, reply) => {
       const reachable = await ping().then(
         () => true,
         () => false,
       )
-      return reachable
+      const health: Health = reachable
         ? { status: 'healthy', version, database: 'healthy' }
         : { status: 'degraded', version, database: 'unhealthy' }
+      reply.type(JSON_TYPE)
+      return JSON.stringify(health)
     },
   )
 }

@@ -20,8 +20,11 @@ through it over hours or days, and ask at any time what is left.
 - **Times** are answered as RFC 3339 in UTC with milliseconds. They are read as RFC 3339, without an offset as UTC, or as a
   date alone, midnight UTC.
 - **Errors** are \`application/problem+json\` (RFC 9457). Act on \`error_code\`; \`detail\` and \`errors\` say what to
-  change, with the names and values that exist and the one probably meant. Repeat a request as it was only after a 429 or 503, when
-  \`Retry-After\` seconds have passed; before repeating a create, look whether it took effect.
+  change, with the names and values that exist and the one probably meant. Repeat a request as it was only after an answer with
+  \`Retry-After\`, when that many seconds have passed.
+- **Retries.** Send creates with an \`Idempotency-Key\` that names the step, such as \`<session_id>:plan:1\`: repeated, they
+  take effect once. Without one, look before repeating a create.
+- **Side by side.** Send \`If-Match\` with a task's \`updated_at\` in double quotes to change it only if nobody did since.
 `.trim()
 
 /** To be registered before the routes. */

@@ -1,5 +1,6 @@
 /** What the features' schemas share: how a component is named and referred to, and the types of the wire. */
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import type { Json } from './json.js'
 
 /** A reference to a named component; the type stays that of the component. */
 export const ref = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T>>(Type.Ref(schema.$id!))
@@ -129,26 +130,17 @@ export const PageOf = <T extends TSchema>(item: T) =>
     },
   )
 
-/** The page around some items, from what was asked for and the total. */
-export function toPage<T>(
-  { items, total }: { items: T[]; total: number },
-  { page, limit }: { page: number; limit: number },
-) {
-  const total_pages = Math.ceil(total / limit)
-  return { items, total, page, limit, total_pages, has_next: page < total_pages, has_prev: page > 1 }
-}
-
-/** A success: its description, its JSON body and the header that every answer carries. */
-export const answer = <T extends TSchema>(description: string, schema: T) =>
-  Type.Unsafe<Static<T>>({
+/** A success: its description, its JSON body and its headers, beside the one that every answer carries. */
+export const answer = <T extends TSchema>(description: string, schema: T, headers: object = {}) =>
+  Type.Unsafe<Json<Static<T>>>({
     description,
-    headers: responseHeaders,
+    headers: { ...responseHeaders, ...headers },
     content: { 'application/json': { schema } },
   })
 
 /** A success without a body. */
-export const noContent = (description: string) =>
-  Type.Unsafe<null>({ description, headers: responseHeaders, type: 'null' })
+export const noContent = (description: string, headers: object = {}) =>
+  Type.Unsafe<string | undefined>({ description, headers: { ...responseHeaders, ...headers }, type: 'null' })
 
 /** The headers that every answer carries. */
 export const responseHeaders = {

@@ -46,6 +46,7 @@ const open = (config: Config, logger: Logger) =>
   openDatabase(config.DATABASE_URL, {
     poolSize: config.DATABASE_POOL_SIZE,
     statementTimeout: config.STATEMENT_TIMEOUT_MS,
+    lockTimeout: config.LOCK_TIMEOUT_MS,
     startTimeout: config.DATABASE_START_TIMEOUT_MS,
     onWait: (location) => logger.warn(`waiting for ${location}`),
   })

@@ -25,6 +25,8 @@ export const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const formats = {
   uuid: UUID,
   'date-time': { type: 'string', validate: (text: string) => toTimestamp(text) !== undefined },
+  'idempotency-key': /^(?:[\x21\x23-\x7e][\x21-\x7e]{0,254}|"(?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255}")$/,
+  'entity-tags': /^ *(?:\*|(?:W\/)?"[^"]*"(?: *, *(?:W\/)?"[^"]*")*) *$/,
   text: { type: 'string', validate: (text: string) => text.isWellFormed() && !text.includes('\0') },
   // Those of settings.
   sha256: /^[0-9a-f]{64}$/,
@@ -161,6 +163,9 @@ const formatMessages = {
   uuid: 'must be a UUID such as 550e8400-e29b-41d4-a716-446655440001',
   'date-time':
     'must be a time such as 2025-12-31T09:00:00Z or 2025-12-31T18:00:00+09:00, or a date such as 2025-12-31, that exists',
+  'idempotency-key': 'must be 1 to 255 visible ASCII characters without blanks',
+  'entity-tags':
+    'must be the updated_at of the task in double quotes, such as "2025-12-06T10:00:00.000Z", or *',
   text: 'must not contain NUL characters or unpaired surrogates',
   sha256: 'must be a SHA-256 as 64 hexadecimal digits in lower case',
   origin: 'must be an origin such as https://app.example.com, without a path',

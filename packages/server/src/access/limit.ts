@@ -1,6 +1,6 @@
 /** How many requests a minute: counted in memory, so by each process for itself. */
 
-/** Most callers that are counted at a time; the one counted longest is forgotten first. */
+/** Most callers that are counted at a time; when there are more, all counts begin anew. */
 const MOST_COUNTED = 100_000
 const MINUTE_MS = 60_000
 
@@ -11,23 +11,19 @@ export interface Allowance {
   resetsIn: number
 }
 
-/** Counts calls by their key: `perMinute` are allowed in the minute that begins with the first. */
+/** Counts calls by their key: `perMinute` of each are allowed until the minute ends, which is the same one for all. */
 export function createLimit(perMinute: number, now = Date.now): (key: string) => Allowance {
-  // A minute that begins anew is set anew, so that the map stays in the order in which the minutes end.
-  const minutes = new Map<string, { left: number; ends: number }>()
+  const counts = new Map<string, number>()
+  let ends = 0
   return (key) => {
     const time = now()
-    let minute = minutes.get(key)
-    if (minute === undefined || minute.ends <= time) {
-      minutes.delete(key)
-      for (const [old, { ends }] of minutes) {
-        if (ends > time && minutes.size < MOST_COUNTED) break
-        minutes.delete(old)
-      }
-      minute = { left: perMinute, ends: time + MINUTE_MS }
-      minutes.set(key, minute)
+    if (time >= ends) {
+      counts.clear()
+      ends = time + MINUTE_MS
     }
-    minute.left = Math.max(minute.left - 1, -1)
-    return { left: minute.left, resetsIn: Math.ceil((minute.ends - time) / 1000) }
+    const count = (counts.get(key) ?? 0) + 1
+    if (count === 1 && counts.size >= MOST_COUNTED) counts.clear()
+    counts.set(key, count)
+    return { left: Math.max(perMinute - count, -1), resetsIn: Math.ceil((ends - time) / 1000) }
   }
 }

@@ -23,6 +23,7 @@ const CLOCK_TOLERANCE = 5
 
 /** A checked token is not checked again for this time, so that keys which the issuer withdraws go out of use. */
 const REMEMBERED_MS = 5 * 60_000
+/** Most of them; when there are more, all are checked again. */
 const MOST_REMEMBERED = 10_000
 
 /** jose's codes for what is wrong with a token; with any other, the keys of the issuer cannot be had. */
@@ -78,8 +79,7 @@ export function createTokens({ issuer, audience, jwksUrl }: Issuer, now = Date.n
         throw Object.assign(new ApiError('issuer_unavailable'), { cause: error.cause ?? error })
       })
       const caller = toCaller(claims)
-      // The oldest goes first: a map keeps the order in which it was filled.
-      if (remembered.size >= MOST_REMEMBERED) remembered.delete(remembered.keys().next().value!)
+      if (remembered.size >= MOST_REMEMBERED) remembered.clear()
       const until = Math.min(now() + REMEMBERED_MS, (claims.exp! + CLOCK_TOLERANCE) * 1000)
       remembered.set(hash('sha256', token), { caller, until })
       return caller

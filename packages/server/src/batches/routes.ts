@@ -1,7 +1,10 @@
 /** The batch operations over HTTP. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ApiError, bodyProblems, commonProblems, problems } from '../errors.js'
-import { answer, ref, refOrNull, toPage } from '../schemas.js'
+import { sessionFor } from '../access/session.js'
+import { ApiError, commonProblems, createProblems, problems } from '../errors.js'
+import { CreateHeaders, createOnce, replayedHeader } from '../idempotency/header.js'
+import { pageOf } from '../json.js'
+import { answer, ref, refOrNull } from '../schemas.js'
 import { Batch, BatchCreate, BatchListQuery, BatchPage, BatchParams, LatestBatchQuery } from './schemas.js'
 import type { BatchStore } from './store.js'
 
@@ -17,16 +20,19 @@ export const batchRoutes: FastifyPluginAsyncTypebox<{ store: BatchStore }> = asy
         summary: 'Create a batch of tasks',
         description:
           'Writes down a learning path: up to 500 tasks in the order to work through, in one call, whole or not at all.',
+        headers: CreateHeaders,
         body: ref(BatchCreate),
         response: {
-          201: answer('The new batch with its tasks.', ref(Batch)),
-          ...problems(...bodyProblems, ...commonProblems),
+          201: answer('The new batch with its tasks.', ref(Batch), replayedHeader),
+          ...problems(...createProblems, ...commonProblems),
         },
       },
     },
     async (request, reply) => {
-      reply.code(201)
-      return store.create(request.body)
+      // Before a key is looked up: what it stands for may be in a session that is not the caller's any more.
+      request.body.session_id = sessionFor(request.caller, request.body.session_id)
+      const batch = await createOnce(request, reply, (once) => store.create(request.body, once))
+      return batch.json
     },
   )
 
@@ -45,7 +51,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<{ store: BatchStore }> = asy
         },
       },
     },
-    async (request) => toPage(await store.list(request.query), request.query),
+    async (request) => pageOf(await store.list(request.caller, request.query), request.query),
   )
 
   app.get(
@@ -64,7 +70,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<{ store: BatchStore }> = asy
         },
       },
     },
-    async (request) => store.latest(request.query.session_id),
+    async (request) => (await store.latest(request.caller, request.query.session_id)) ?? 'null',
   )
 
   app.get(
@@ -83,7 +89,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<{ store: BatchStore }> = asy
       },
     },
     async (request) => {
-      const batch = await store.get(request.params.batch_id)
+      const batch = await store.get(request.caller, request.params.batch_id)
       if (batch === undefined) throw new ApiError('batch_not_found')
       return batch
     },

@@ -1,16 +1,29 @@
 /** Every statement on batches, each call one statement; their tasks are those of the task store. */
-import { count, eq, sql } from 'drizzle-orm'
+import { and, count, eq, type SQL, sql } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
+import type { Caller } from '../access/caller.js'
 import type { Db } from '../db/database.js'
-import { jsonRows, ordering, preparedByShape, timestamp } from '../db/sql.js'
+import {
+  column,
+  isOwn,
+  json,
+  jsonRows,
+  ordering,
+  preparedByShape,
+  restricted,
+  sessionsOf,
+  timestamp,
+} from '../db/sql.js'
 import { batches, tasks } from '../db/tables.js'
-import type { Task } from '../tasks/schemas.js'
-import { insertion, newTask, taskColumns } from '../tasks/store.js'
+import { alwaysFirst, type Creation, type Idempotency, type Once } from '../idempotency/record.js'
+import type { Json } from '../json.js'
+import { newTask, plannedTasks, taskColumns } from '../tasks/store.js'
 import type { Batch, BatchCreate, BatchListQuery } from './schemas.js'
 
 export type BatchStore = ReturnType<typeof createBatchStore>
 
-export function createBatchStore(db: Db) {
+/** Every function sees the batches of the caller's sessions and no others. */
+export function createBatchStore(db: Db, idempotency: Idempotency) {
   const plan = db
     .select(taskColumns)
     .from(tasks)
@@ -18,91 +31,150 @@ export function createBatchStore(db: Db) {
     .orderBy(tasks.position, tasks.id)
     .as('plan')
   const batchColumns = {
-    id: batches.id,
-    session_id: batches.session_id,
-    reason: batches.reason,
+    id: column(batches.id),
+    session_id: column(batches.session_id),
+    reason: column(batches.reason),
     created_at: timestamp(batches.created_at),
-    tasks: sql<Task[]>`(select ${jsonRows(plan)} from ${plan})`.as('tasks'),
+    tasks: sql`(select ${jsonRows(plan)} from ${plan})`.as('tasks'),
   }
 
-  const newBatch = db.$with('new_batch').as(
-    db
-      .insert(batches)
-      .values({
-        id: sql.placeholder('id'),
-        session_id: sql.placeholder('session_id'),
-        reason: sql.placeholder('reason'),
-      })
-      .returning({ id: batches.id }),
-  )
-  const insert = db
-    .with(newBatch)
-    .insert(tasks)
-    .select(insertion)
-    .returning(taskColumns)
-    .prepare('insert_batch')
+  const insert = preparedByShape((isKeyed: boolean) => {
+    const planned = plannedTasks(db)
+    // Batch and tasks are created in the same statement, and so at the same moment.
+    const plannedBatch = db.$with('planned_batch', {}).as(sql`
+      select ${sql.placeholder('id')}::uuid as id, ${sql.placeholder('session_id')}::uuid as session_id,
+             ${sql.placeholder('reason')}::text as reason, now()::timestamptz(3) as created_at`)
+    const plan = db.select(taskColumns).from(sql`planned`).orderBy(sql`position`).as('plan')
+    const batch = db
+      .select({ ...batchColumns, tasks: sql`(select ${jsonRows(plan)} from ${plan})`.as('tasks') })
+      .from(sql`planned_batch`)
+      .as('batch')
+    const answer = db
+      .$with('answer')
+      .as(
+        db
+          .select({ json: json<Batch>(batch), version: sql<string>`batch.created_at`.as('version') })
+          .from(batch),
+      )
+    const { subqueries, isFirst } = isKeyed ? idempotency.claim(answer) : alwaysFirst
+    const created = db
+      .$with('created')
+      .as(
+        db
+          .insert(batches)
+          .select(sql`select * from planned_batch where ${isFirst}`)
+          .returning({ id: batches.id }),
+      )
+    const createdTasks = db
+      .$with('created_tasks')
+      .as(db.insert(tasks).select(sql`select * from planned where ${isFirst}`).returning({ id: tasks.id }))
+    return db
+      .with(planned, plannedBatch, answer, ...subqueries, created, createdTasks)
+      .select({ json: answer.json, version: answer.version })
+      .from(answer)
+      .where(isFirst)
+      .prepare('insert_batch')
+  })
 
-  const select = db
-    .select(batchColumns)
-    .from(batches)
-    .where(eq(batches.id, sql.placeholder('id')))
-    .prepare('select_batch')
+  const select = preparedByShape((isRestricted: boolean) => {
+    const batch = db
+      .select(batchColumns)
+      .from(batches)
+      .where(and(eq(batches.id, sql.placeholder('id')), isOwn(batches.session_id, isRestricted)))
+      .as('batch')
+    return db
+      .select({ json: json<Batch>(batch) })
+      .from(batch)
+      .prepare('select_batch')
+  })
 
-  /** Batches, newest first: all of them or those of a session. */
-  const newestFirst = (ofSession: boolean) =>
+  /** Batches, newest first. */
+  const newestFirst = (filter: SQL | undefined) =>
     db
       .select(batchColumns)
       .from(batches)
-      .where(ofSession ? eq(batches.session_id, sql.placeholder('session_id')) : undefined)
+      .where(filter)
       .orderBy(...ordering(batches.created_at, batches.id, 'desc'))
 
-  const selectLatest = preparedByShape((ofSession: boolean) =>
-    newestFirst(ofSession).limit(1).prepare('select_latest_batch'),
-  )
+  const selectLatest = preparedByShape((shape: ListShape) => {
+    const latest = newestFirst(filterOf(shape)).limit(1).as('latest')
+    return db
+      .select({ json: json<Batch>(latest) })
+      .from(latest)
+      .prepare('select_latest_batch')
+  })
 
-  const selectPage = preparedByShape((ofSession: boolean) => {
-    const page = newestFirst(ofSession)
+  const selectPage = preparedByShape((shape: ListShape) => {
+    const filter = filterOf(shape)
+    const page = newestFirst(filter)
       .limit(sql.placeholder('limit'))
       .offset(sql.placeholder('offset'))
       .as('page')
-    const total = db
-      .select({ total: count() })
-      .from(batches)
-      .where(ofSession ? eq(batches.session_id, sql.placeholder('session_id')) : undefined)
+    const total = db.select({ total: count() }).from(batches).where(filter)
     return db
-      .select({ total: sql`(${total})`.mapWith(Number), items: jsonRows<Batch>(page) })
+      .select({ total: sql`(${total})`.mapWith(Number), items: sql<Json<Batch[]>>`${jsonRows(page)}::text` })
       .from(page)
       .prepare('select_batch_page')
   })
 
   return {
-    /** Creates the batch with all its tasks, or nothing. */
-    async create({ session_id = null, reason = null, tasks: plan }: BatchCreate): Promise<Batch> {
+    /** Creates the batch with all its tasks, or nothing; with `once`, unless that was done before. */
+    async create(
+      { session_id = null, reason = null, tasks: plan }: BatchCreate,
+      once?: Once,
+    ): Promise<Creation<Batch>> {
       const id = uuidv7()
       const rows = plan.map((task, position) => ({ ...newTask(task, position), session_id, batch_id: id }))
-      const created = await insert.execute({ id, session_id, reason, rows: JSON.stringify(rows) })
-      // Batch and tasks are created in the same statement, and so at the same moment, for the same session.
-      const [first] = created
-      return { id, session_id: first!.session_id, reason, created_at: first!.created_at, tasks: created }
+      const values = { id, session_id, reason, rows: JSON.stringify(rows) }
+      if (once !== undefined) {
+        return idempotency.once(async () => (await insert(true).execute({ ...values, ...once }))[0], once)
+      }
+      const [created] = await insert(false).execute(values)
+      return { outcome: 'created', ...created! }
     },
 
     /** The batch, or undefined when there is none with this id. */
-    async get(id: string): Promise<Batch | undefined> {
-      const [batch] = await select.execute({ id })
-      return batch
+    async get(caller: Caller, id: string): Promise<Json<Batch> | undefined> {
+      const [batch] = await select(restricted(caller)).execute({ id, ...sessionsOf(caller) })
+      return batch?.json
     },
 
     /** A page of batches, newest first, and how many there are in all. */
-    async list({ session_id, page, limit }: BatchListQuery): Promise<{ items: Batch[]; total: number }> {
-      const statement = selectPage(session_id !== undefined)
-      const [found] = await statement.execute({ session_id, limit, offset: (page - 1) * limit })
+    async list(
+      caller: Caller,
+      { session_id, page, limit }: BatchListQuery,
+    ): Promise<{ items: Json<Batch[]>; total: number }> {
+      const [found] = await selectPage(shapeOf(caller, session_id)).execute({
+        session_id,
+        ...sessionsOf(caller),
+        limit,
+        offset: (page - 1) * limit,
+      })
       return found!
     },
 
-    /** The newest batch, or null when there is none. */
-    async latest(session_id: string | undefined): Promise<Batch | null> {
-      const [batch] = await selectLatest(session_id !== undefined).execute({ session_id })
-      return batch ?? null
+    /** The newest batch, or undefined when there is none. */
+    async latest(caller: Caller, session_id: string | undefined): Promise<Json<Batch> | undefined> {
+      const statement = selectLatest(shapeOf(caller, session_id))
+      const [batch] = await statement.execute({ session_id, ...sessionsOf(caller) })
+      return batch?.json
     },
   }
 }
+
+interface ListShape {
+  isRestricted: boolean
+  /** Whether one session is asked for. */
+  ofSession: boolean
+}
+
+const shapeOf = (caller: Caller, session_id: string | undefined): ListShape => ({
+  isRestricted: restricted(caller),
+  ofSession: session_id !== undefined,
+})
+
+const filterOf = ({ isRestricted, ofSession }: ListShape) =>
+  and(
+    ofSession ? eq(batches.session_id, sql.placeholder('session_id')) : undefined,
+    isOwn(batches.session_id, isRestricted),
+  )

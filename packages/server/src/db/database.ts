@@ -32,6 +32,8 @@ export interface DatabaseOptions {
   poolSize: number
   /** After how many milliseconds PostgreSQL cancels a statement. */
   statementTimeout: number
+  /** After how many milliseconds a statement of PostgreSQL gives up waiting for one that holds its rows. */
+  lockTimeout: number
   /** How many milliseconds to wait for a PostgreSQL that cannot be reached yet. */
   startTimeout: number
   /** Called once when it has to be waited for. */
@@ -120,7 +122,7 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Data
   ])
   // User and password go first: a question mark may stand in them.
   const location = `PostgreSQL at ${url.replace(/^postgres:\/\/(?:.*@)?/, '').replace(/\?.*/, '')}`
-  const connect = (max: number, statement_timeout: number) =>
+  const connect = (max: number, timeouts: { statement_timeout: number; lock_timeout: number }) =>
     postgres(url, {
       max,
       connect_timeout: 5,
@@ -128,11 +130,11 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Data
       // Every parameter is text or JSON: there are no array types to ask the server for.
       fetch_types: false,
       onnotice: () => {},
-      connection: { application_name: 'aklp-task-server', statement_timeout },
+      connection: { application_name: 'aklp-task-server', ...timeouts },
     })
 
   // A connection of its own, without a timeout: a migration takes its time, and the lock ends with the session.
-  const migrating = understood(() => connect(1, 0))
+  const migrating = understood(() => connect(1, { statement_timeout: 0, lock_timeout: 0 }))
   try {
     await waitUntilReachable(migrating, location, options)
     // Servers that start together migrate one after the other: all but the first find nothing to do.
@@ -146,7 +148,10 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Data
     await migrating.end({ timeout: 0 })
   }
 
-  const client = connect(options.poolSize, options.statementTimeout)
+  const client = connect(options.poolSize, {
+    statement_timeout: options.statementTimeout,
+    lock_timeout: options.lockTimeout,
+  })
   const db = drizzle(client)
   return { db, location, ping: pingOf(db), close: () => client.end({ timeout: 5 }) }
 }

@@ -29,6 +29,9 @@ export function driverError(error: unknown): { code?: unknown; message?: unknown
   return (cause ?? error ?? {}) as { code?: unknown; message?: unknown }
 }
 
+/** Whether a statement gave up waiting for another that holds its rows. */
+export const isLocked = (error: unknown): boolean => driverError(error).code === '55P03'
+
 /** Whether the database is away or overloaded, so that the same call may succeed later. */
 export function isUnavailable(error: unknown): boolean {
   const { code } = driverError(error)

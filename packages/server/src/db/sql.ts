@@ -1,15 +1,24 @@
 /** Pieces of SQL that every store writes the same way. */
 import { type SQL, type Subquery, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
+import type { Caller } from '../access/caller.js'
+import type { Json } from '../json.js'
 
 /** A time as the API writes it, made by the database: it stays text all the way to the answer. */
 export const timestamp = <T extends PgColumn>(column: T) =>
   sql<T['_']['notNull'] extends true ? string : string | null>`
     to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`.as(column.name)
 
+/** A column as it is, to be read from a table or from rows that are like its own. */
+export const column = <T extends PgColumn>(column: T) => sql<T['_']['data']>`${column}`.as(column.name)
+
+/** A row of a subquery as JSON. */
+export const json = <T>(subquery: Subquery) =>
+  sql<Json<T>>`row_to_json(${sql.identifier(subquery._.alias)})::text`.as('json')
+
 /** All rows of a subquery as one JSON array, in the order of the subquery; empty when it has none. */
-export const jsonRows = <T>(subquery: Subquery) =>
-  sql<T[]>`coalesce(json_agg(${sql.identifier(subquery._.alias)}), '[]')`
+export const jsonRows = (subquery: Subquery) =>
+  sql`coalesce(json_agg(${sql.identifier(subquery._.alias)}), '[]')`
 
 /** The sort keys of a list: rows without a value last in both orders, equal ones by id in the same direction. */
 export function ordering(column: PgColumn, id: PgColumn, order: 'asc' | 'desc'): SQL[] {
@@ -31,3 +40,13 @@ export function preparedByShape<Shape, Statement>(prepare: (shape: Shape) => Sta
     return statement
   }
 }
+
+/** What a caller sees, for the shape of a statement. */
+export const restricted = ({ sessions }: Caller): boolean => sessions !== undefined
+
+/** The same, for the values of a statement: UUIDs as an array of PostgreSQL. */
+export const sessionsOf = ({ sessions }: Caller) => sessions && { own_sessions: `{${sessions}}` }
+
+/** The condition that a row is of a session of the caller, where the caller does not see all; see {@link restricted}. */
+export const isOwn = (session_id: PgColumn, isRestricted: boolean): SQL | undefined =>
+  isRestricted ? sql`${session_id} = any(${sql.placeholder('own_sessions')}::uuid[])` : undefined

@@ -4,7 +4,18 @@
  * read is the object that is answered.
  */
 import { sql } from 'drizzle-orm'
-import { check, index, integer, pgEnum, pgTable, timestamp, uuid, varchar } from 'drizzle-orm/pg-core'
+import {
+  check,
+  index,
+  integer,
+  pgEnum,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  uuid,
+  varchar,
+} from 'drizzle-orm/pg-core'
 
 // Postgres sorts an enum in the order of its declaration: these are declared in rank order.
 export const taskStatus = pgEnum('task_status', ['pending', 'in_progress', 'completed'])
@@ -55,4 +66,22 @@ export const tasks = pgTable(
     index('tasks_by_update').on(t.updated_at, t.id),
     index('tasks_by_batch').on(t.batch_id, t.position),
   ],
+)
+
+/** The answers to creates that came with an Idempotency-Key, to be given again to whoever repeats the request. */
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    /** The name of the caller, to whom alone the key means something. */
+    caller: text().notNull(),
+    key: varchar({ length: 255 }).notNull(),
+    /** What the request was: a hash of it. */
+    fingerprint: text().notNull(),
+    /** The body of the answer. */
+    json: text().notNull(),
+    /** The version of what was created, for the ETag of the answer. */
+    version: text().notNull(),
+    created_at: moment().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.caller, t.key] }), index('idempotency_keys_by_age').on(t.created_at)],
 )

@@ -1,7 +1,12 @@
 /** The task operations over HTTP. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ApiError, bodyProblems, commonProblems, problems } from '../errors.js'
-import { answer, noContent, ref, toPage } from '../schemas.js'
+import type { Caller } from '../access/caller.js'
+import { sessionFor } from '../access/session.js'
+import { ChangeHeaders, etagHeader, etagOf, isKnown, ReadHeaders, versionsOf } from '../conditions.js'
+import { ApiError, bodyProblems, commonProblems, createProblems, problems } from '../errors.js'
+import { CreateHeaders, createOnce, replayedHeader } from '../idempotency/header.js'
+import { jsonArray, pageOf } from '../json.js'
+import { answer, noContent, ref } from '../schemas.js'
 import {
   Task,
   TaskBulkDelete,
@@ -19,6 +24,14 @@ import type { TaskStore } from './store.js'
 const tags = ['tasks']
 
 export const taskRoutes: FastifyPluginAsyncTypebox<{ store: TaskStore }> = async (app, { store }) => {
+  /** Why a change found no task. */
+  const notChanged = async (caller: Caller, id: string) => {
+    const current = await store.get(caller, id)
+    if (current === undefined) return new ApiError('task_not_found')
+    const etag = etagOf(current.version)
+    return new ApiError('task_changed', undefined, { etag }, { current: JSON.parse(current.json) })
+  }
+
   app.post(
     '',
     {
@@ -28,16 +41,20 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ store: TaskStore }> = async
         summary: 'Create a task',
         description:
           'Adds one task, for example an extra exercise. To write down a whole learning path, create a batch: one call for all its tasks.',
+        headers: CreateHeaders,
         body: ref(TaskCreate),
         response: {
-          201: answer('The new task.', ref(Task)),
-          ...problems(...bodyProblems, ...commonProblems),
+          201: answer('The new task.', ref(Task), { ...etagHeader, ...replayedHeader }),
+          ...problems(...createProblems, ...commonProblems),
         },
       },
     },
     async (request, reply) => {
-      reply.code(201)
-      return store.create(request.body)
+      // Before a key is looked up: what it stands for may be in a session that is not the caller's any more.
+      request.body.session_id = sessionFor(request.caller, request.body.session_id)
+      const task = await createOnce(request, reply, (once) => store.create(request.body, once))
+      reply.header('etag', etagOf(task.version))
+      return task.json
     },
   )
 
@@ -57,7 +74,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ store: TaskStore }> = async
         },
       },
     },
-    async (request) => toPage(await store.list(request.query), request.query),
+    async (request) => pageOf(await store.list(request.caller, request.query), request.query),
   )
 
   app.get(
@@ -69,16 +86,21 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ store: TaskStore }> = async
         summary: 'Get a task',
         description: 'Answers one task as it is now.',
         params: TaskParams,
+        headers: ReadHeaders,
         response: {
-          200: answer('The task.', ref(Task)),
+          200: answer('The task.', ref(Task), etagHeader),
+          304: noContent('The task is still as you know it.', etagHeader),
           ...problems('task_not_found', ...commonProblems),
         },
       },
     },
-    async (request) => {
-      const task = await store.get(request.params.task_id)
+    async (request, reply) => {
+      const task = await store.get(request.caller, request.params.task_id)
       if (task === undefined) throw new ApiError('task_not_found')
-      return task
+      reply.header('etag', etagOf(task.version))
+      return isKnown(request.headers['if-none-match'], task.version)
+        ? reply.code(304).send(undefined)
+        : task.json
     },
   )
 
@@ -92,17 +114,21 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ store: TaskStore }> = async
         description:
           'Changes the given fields and leaves the others as they are. `{"status": "completed"}` completes the task and sets its `completed_at`; any other status clears it. `{}` changes nothing.',
         params: TaskParams,
+        headers: ChangeHeaders,
         body: ref(TaskUpdate),
         response: {
-          200: answer('The task after the change.', ref(Task)),
-          ...problems('task_not_found', ...bodyProblems, ...commonProblems),
+          200: answer('The task after the change.', ref(Task), etagHeader),
+          ...problems('task_not_found', 'task_changed', ...bodyProblems, ...commonProblems),
         },
       },
     },
-    async (request) => {
-      const task = await store.update(request.params.task_id, request.body)
-      if (task === undefined) throw new ApiError('task_not_found')
-      return task
+    async (request, reply) => {
+      const { caller, params, body } = request
+      const versions = versionsOf(request.headers['if-match'])
+      const task = await store.update(caller, params.task_id, body, versions)
+      if (task === undefined) throw await notChanged(caller, params.task_id)
+      reply.header('etag', etagOf(task.version))
+      return task.json
     },
   )
 
@@ -115,10 +141,12 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ store: TaskStore }> = async
         summary: 'Delete a task',
         description: 'Deletes one task for good. Takes no body.',
         params: TaskParams,
+        headers: ChangeHeaders,
         response: {
           204: noContent('The task is deleted.'),
           ...problems(
             'task_not_found',
+            'task_changed',
             'invalid_json',
             'body_too_large',
             'unsupported_media_type',
@@ -128,8 +156,12 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ store: TaskStore }> = async
       },
     },
     async (request, reply) => {
-      if (!(await store.delete(request.params.task_id))) throw new ApiError('task_not_found')
-      return reply.code(204).send(null)
+      const { caller, params } = request
+      const versions = versionsOf(request.headers['if-match'])
+      if (!(await store.delete(caller, params.task_id, versions)))
+        throw await notChanged(caller, params.task_id)
+      reply.code(204)
+      return ''
     },
   )
 
@@ -151,15 +183,10 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ store: TaskStore }> = async
     },
     async (request) => {
       const patches = request.body.tasks
-      const updated = await store.updateMany(patches)
-      const found = updated.map((task) => task.id)
-      return {
-        updated,
-        not_found: without(
-          patches.map((patch) => patch.id),
-          found,
-        ),
-      }
+      const updated = await store.updateMany(request.caller, patches)
+      const ids = patches.map(({ id }) => id)
+      const not_found = JSON.stringify(without(ids, updated.keys()))
+      return `{"updated":${jsonArray([...updated.values()])},"not_found":${not_found}}`
     },
   )
 
@@ -180,14 +207,15 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ store: TaskStore }> = async
       },
     },
     async (request) => {
-      const deleted = await store.deleteMany(request.body.ids)
-      return { deleted_count: deleted.length, not_found: without(request.body.ids, deleted) }
+      const { ids } = request.body
+      const deleted = await store.deleteMany(request.caller, ids)
+      return JSON.stringify({ deleted_count: deleted.length, not_found: without(ids, deleted) })
     },
   )
 }
 
 /** The ids in lower case, each once, without those found. */
-function without(ids: string[], found: string[]): string[] {
+function without(ids: string[], found: Iterable<string>): string[] {
   const rest = new Set(ids.map((id) => id.toLowerCase()))
   for (const id of found) rest.delete(id)
   return [...rest]

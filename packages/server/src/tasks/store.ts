@@ -1,29 +1,49 @@
 /**
  * Every statement on tasks. Each call is one statement: there is no moment between a read and a write in which
- * another agent could change the task, and no transaction to hold open. Statements are prepared once.
+ * another agent could change the task, and no transaction to hold open. Statements are prepared once for each shape, and
+ * answer JSON.
  */
 import { and, count, eq, type SQL, sql, type WithSubquery } from 'drizzle-orm'
 import { v7 as uuidv7 } from 'uuid'
+import type { Caller } from '../access/caller.js'
 import type { Db } from '../db/database.js'
-import { jsonRows, ordering, preparedByShape, timestamp } from '../db/sql.js'
+import {
+  column,
+  isOwn,
+  json,
+  jsonRows,
+  ordering,
+  preparedByShape,
+  restricted,
+  sessionsOf,
+  timestamp,
+} from '../db/sql.js'
 import { tasks } from '../db/tables.js'
+import { alwaysFirst, type Creation, type Idempotency, type Once } from '../idempotency/record.js'
+import type { Json, Versioned } from '../json.js'
 import { toTimestamp } from '../schemas.js'
 import type { Task, TaskCreate, TaskListQuery, TaskPatch, TaskUpdate } from './schemas.js'
 
 /** A task as the API answers it. */
 export const taskColumns = {
-  id: tasks.id,
-  session_id: tasks.session_id,
-  batch_id: tasks.batch_id,
-  title: tasks.title,
-  description: tasks.description,
-  status: tasks.status,
-  priority: tasks.priority,
+  id: column(tasks.id),
+  session_id: column(tasks.session_id),
+  batch_id: column(tasks.batch_id),
+  title: column(tasks.title),
+  description: column(tasks.description),
+  status: column(tasks.status),
+  priority: column(tasks.priority),
   due_date: timestamp(tasks.due_date),
   completed_at: timestamp(tasks.completed_at),
   created_at: timestamp(tasks.created_at),
   updated_at: timestamp(tasks.updated_at),
 }
+
+/** The version of a task is its `updated_at`, which rises with every change. */
+const version = (updated_at: SQL.Aliased<string>) => sql<string>`${updated_at}`.as('version')
+
+/** The moment of the statement, as precise as the tables keep it. */
+const now = sql`now()::timestamptz(3)`
 
 /**
  * The completed_at rule: becoming completed sets it, staying completed keeps it, leaving completed clears it. A task
@@ -32,11 +52,15 @@ export const taskColumns = {
 const completedAt = (status: SQL, kept: SQL, now: SQL) =>
   sql`case when ${status} = 'completed' then coalesce(${kept}, ${now}) end`
 
-/** Inserts what the parameter `rows` holds, a JSON array of {@link newTask}; the columns stand in the table's order. */
-export const insertion = sql`
-  select id, session_id, batch_id, position, title, description, status, priority, due_date,
-         ${completedAt(sql`status`, sql`null`, sql`now()`)}, now(), now()
-  from jsonb_populate_recordset(null::${tasks}, ${sql.placeholder('rows')}::jsonb)`
+/**
+ * The tasks that the parameter `rows` holds, a JSON array of {@link newTask}, as they are going to be: the columns stand
+ * in the table's order.
+ */
+export const plannedTasks = (db: Db) =>
+  db.$with('planned', {}).as(sql`
+    select id, session_id, batch_id, position, title, description, status, priority, due_date,
+           ${completedAt(sql`status`, sql`null`, now)} as completed_at, ${now} as created_at, ${now} as updated_at
+    from jsonb_populate_recordset(null::${tasks}, ${sql.placeholder('rows')}::jsonb)`)
 
 /** A row to insert. Ids rise with every call, so that tasks made together sort by id in the order given. */
 export const newTask = (task: TaskCreate, position = 0) => ({ ...inUtc(task), id: uuidv7(), position })
@@ -47,17 +71,43 @@ const inUtc = <T extends { due_date?: string | null }>(task: T): T =>
 
 export type TaskStore = ReturnType<typeof createTaskStore>
 
-export function createTaskStore(db: Db) {
-  const insert = db.insert(tasks).select(insertion).returning(taskColumns).prepare('insert_tasks')
+/** Every function sees the tasks of the caller's sessions and no others. */
+export function createTaskStore(db: Db, idempotency: Idempotency) {
+  const insert = preparedByShape((isKeyed: boolean) => {
+    const planned = plannedTasks(db)
+    const task = db.select(taskColumns).from(sql`planned`).as('task')
+    const answer = db
+      .$with('answer')
+      .as(db.select({ json: json<Task>(task), version: version(task.updated_at) }).from(task))
+    const { subqueries, isFirst } = isKeyed ? idempotency.claim(answer) : alwaysFirst
+    const created = db
+      .$with('created')
+      .as(db.insert(tasks).select(sql`select * from planned where ${isFirst}`).returning({ id: tasks.id }))
+    return db
+      .with(planned, answer, ...subqueries, created)
+      .select({ json: answer.json, version: answer.version })
+      .from(answer)
+      .where(isFirst)
+      .prepare('insert_task')
+  })
 
-  const select = db
-    .select(taskColumns)
-    .from(tasks)
-    .where(eq(tasks.id, sql.placeholder('id')))
-    .prepare('select_task')
+  const select = preparedByShape((isRestricted: boolean) => {
+    const task = db
+      .select(taskColumns)
+      .from(tasks)
+      .where(and(eq(tasks.id, sql.placeholder('id')), isOwn(tasks.session_id, isRestricted)))
+      .as('task')
+    return db
+      .select({ json: json<Task>(task), version: version(task.updated_at) })
+      .from(task)
+      .prepare('select_task')
+  })
 
-  const selectPage = preparedByShape(({ filters, sort_by, order }: ListShape) => {
-    const filter = and(...filters.map((name) => eq(tasks[name], sql.placeholder(name))))
+  const selectPage = preparedByShape(({ isRestricted, filters, sort_by, order }: ListShape) => {
+    const filter = and(
+      ...filters.map((name) => eq(tasks[name], sql.placeholder(name))),
+      isOwn(tasks.session_id, isRestricted),
+    )
     const total = db.select({ total: count() }).from(tasks).where(filter)
     const page = db
       .select(taskColumns)
@@ -68,7 +118,7 @@ export function createTaskStore(db: Db) {
       .offset(sql.placeholder('offset'))
       .as('page')
     return db
-      .select({ total: sql`(${total})`.mapWith(Number), items: jsonRows<Task>(page) })
+      .select({ total: sql`(${total})`.mapWith(Number), items: sql<Json<Task[]>>`${jsonRows(page)}::text` })
       .from(page)
       .prepare('select_task_page')
   })
@@ -95,122 +145,190 @@ export function createTaskStore(db: Db) {
     )
     const field = (name: keyof typeof taskColumns) => sql`(target.new).${sql.identifier(name)}`
     // It rises by a millisecond at least, also when two changes fall into the same one.
-    const now = sql`greatest(now(), ${field('updated_at')} + interval '1 millisecond')`
+    const later = sql`greatest(now(), ${field('updated_at')} + interval '1 millisecond')`
+    const updated = db.$with('updated').as(
+      db
+        .update(tasks)
+        .set({
+          title: field('title'),
+          description: field('description'),
+          status: field('status'),
+          priority: field('priority'),
+          due_date: field('due_date'),
+          completed_at: completedAt(field('status'), field('completed_at'), later),
+          updated_at: sql`case when target.changed then ${later} else ${field('updated_at')} end`,
+        })
+        .from(target)
+        .where(eq(tasks.id, target.id))
+        .returning(taskColumns),
+    )
     return db
-      .with(...given, target)
-      .update(tasks)
-      .set({
-        title: field('title'),
-        description: field('description'),
-        status: field('status'),
-        priority: field('priority'),
-        due_date: field('due_date'),
-        completed_at: completedAt(field('status'), field('completed_at'), now),
-        updated_at: sql`case when target.changed then ${now} else ${field('updated_at')} end`,
-      })
-      .from(target)
-      .where(eq(tasks.id, target.id))
-      .returning(taskColumns)
+      .with(...given, target, updated)
+      .select({ id: updated.id, json: json<Task>(updated), version: version(updated.updated_at) })
+      .from(updated)
   }
-  const updateOne = updateOf(
-    eq(tasks.id, sql.placeholder('id')),
-    sql`${sql.placeholder('patch')}::jsonb`,
-  ).prepare('update_task')
+
+  const update = preparedByShape(({ isRestricted, isConditional }: ChangeShape) =>
+    updateOf(theTask(isRestricted, isConditional), sql`${sql.placeholder('patch')}::jsonb`).prepare(
+      'update_task',
+    ),
+  )
 
   // The ids stand in an array, of which the planner expects few: it looks them up in the index also where a join would
   // make it read a whole table of some ten thousand rows.
   const patches = db
     .$with('given', { patches: sql`patches`.as('patches') })
     .as(sql`select ${sql.placeholder('patches')}::jsonb as patches`)
-  const updateMany = updateOf(
-    sql`${tasks.id} = any(array(select jsonb_object_keys(patches)::uuid from given))`,
-    sql`(select patches from given) -> ${tasks.id}::text`,
-    patches,
-  ).prepare('update_tasks')
-
-  const deleteOne = db
-    .delete(tasks)
-    .where(eq(tasks.id, sql.placeholder('id')))
-    .returning({ id: tasks.id })
-    .prepare('delete_task')
-
-  const doomed = db.$with('doomed').as(
-    db
-      .select({ id: tasks.id })
-      .from(tasks)
-      .where(
-        sql`${tasks.id} = any(array(select jsonb_array_elements_text(${sql.placeholder('ids')}::jsonb)::uuid))`,
-      )
-      .orderBy(tasks.id)
-      .for('update'),
+  const updateMany = preparedByShape((isRestricted: boolean) =>
+    updateOf(
+      and(
+        sql`${tasks.id} = any(array(select jsonb_object_keys(patches)::uuid from given))`,
+        isOwn(tasks.session_id, isRestricted),
+      )!,
+      sql`(select patches from given) -> ${tasks.id}::text`,
+      patches,
+    ).prepare('update_tasks'),
   )
-  const deleteMany = db
-    .with(doomed)
-    .delete(tasks)
-    .where(sql`${tasks.id} = any(array(select id from doomed))`)
-    .returning({ id: tasks.id })
-    .prepare('delete_tasks')
+
+  const remove = preparedByShape(({ isRestricted, isConditional }: ChangeShape) =>
+    db
+      .delete(tasks)
+      .where(theTask(isRestricted, isConditional))
+      .returning({ id: tasks.id })
+      .prepare('delete_task'),
+  )
+
+  const removeMany = preparedByShape((isRestricted: boolean) => {
+    const doomed = db.$with('doomed').as(
+      db
+        .select({ id: tasks.id })
+        .from(tasks)
+        .where(
+          and(
+            sql`${tasks.id} = any(array(select jsonb_array_elements_text(${sql.placeholder('ids')}::jsonb)::uuid))`,
+            isOwn(tasks.session_id, isRestricted),
+          ),
+        )
+        .orderBy(tasks.id)
+        .for('update'),
+    )
+    return db
+      .with(doomed)
+      .delete(tasks)
+      .where(sql`${tasks.id} = any(array(select id from doomed))`)
+      .returning({ id: tasks.id })
+      .prepare('delete_tasks')
+  })
 
   return {
-    async create(task: TaskCreate): Promise<Task> {
-      const [created] = await insert.execute({ rows: JSON.stringify([newTask(task)]) })
-      return created!
+    /** Creates the task; with `once`, unless that was done before. */
+    async create(task: TaskCreate, once?: Once): Promise<Creation<Task>> {
+      const rows = JSON.stringify([newTask(task)])
+      if (once !== undefined)
+        return idempotency.once(async () => (await insert(true).execute({ rows, ...once }))[0], once)
+      const [created] = await insert(false).execute({ rows })
+      return { outcome: 'created', ...created! }
     },
 
     /** The task, or undefined when there is none with this id. */
-    async get(id: string): Promise<Task | undefined> {
-      const [task] = await select.execute({ id })
+    async get(caller: Caller, id: string): Promise<Versioned<Task> | undefined> {
+      const [task] = await select(restricted(caller)).execute({ id, ...sessionsOf(caller) })
       return task
     },
 
     /** A page of the tasks that pass all given filters, and how many there are in all. */
-    async list({
-      page,
-      limit,
-      sort_by,
-      order,
-      ...given
-    }: TaskListQuery): Promise<{ items: Task[]; total: number }> {
+    async list(
+      caller: Caller,
+      { page, limit, sort_by, order, ...given }: TaskListQuery,
+    ): Promise<{ items: Json<Task[]>; total: number }> {
       const filters = filterable.filter((name) => given[name] !== undefined)
-      const [found] = await selectPage({ filters, sort_by, order }).execute({
-        ...given,
-        limit,
-        offset: (page - 1) * limit,
-      })
+      const [found] = await selectPage({ isRestricted: restricted(caller), filters, sort_by, order }).execute(
+        {
+          ...given,
+          ...sessionsOf(caller),
+          limit,
+          offset: (page - 1) * limit,
+        },
+      )
       return found!
     },
 
-    /** The changed task, or undefined when there is none with this id. */
-    async update(id: string, changes: TaskUpdate): Promise<Task | undefined> {
-      const [task] = await updateOne.execute({ id, patch: JSON.stringify(inUtc(changes)) })
+    /**
+     * The changed task, or undefined when there is none with this id, or none of the versions given: to which of both
+     * it was, {@link get} has the answer, since a version that is gone does not come back.
+     */
+    async update(
+      caller: Caller,
+      id: string,
+      changes: TaskUpdate,
+      versions?: string[],
+    ): Promise<Versioned<Task> | undefined> {
+      const [task] = await update(shapeOf(caller, versions)).execute({
+        id,
+        patch: JSON.stringify(inUtc(changes)),
+        versions: JSON.stringify(versions),
+        ...sessionsOf(caller),
+      })
       return task
     },
 
-    /** Changes tasks, all or none, and answers those that exist in the order of their first mention. */
-    async updateMany(changes: TaskPatch[]): Promise<Task[]> {
+    /** Changes tasks, all or none, and answers those that exist, by id, in the order of their first mention. */
+    async updateMany(caller: Caller, changes: TaskPatch[]): Promise<Map<string, Json<Task>>> {
       const merged = mergePatches(changes)
-      const updated = await updateMany.execute({ patches: JSON.stringify(Object.fromEntries(merged)) })
-      const byId = new Map(updated.map((task) => [task.id, task]))
-      return [...merged.keys()].flatMap((id) => byId.get(id) ?? [])
+      const updated = await updateMany(restricted(caller)).execute({
+        patches: JSON.stringify(Object.fromEntries(merged)),
+        ...sessionsOf(caller),
+      })
+      const byId = new Map(updated.map(({ id, json }) => [id, json]))
+      return new Map([...merged.keys()].flatMap((id) => (byId.has(id) ? [[id, byId.get(id)!]] : [])))
     },
 
-    /** Whether there was such a task. */
-    async delete(id: string): Promise<boolean> {
-      const deleted = await deleteOne.execute({ id })
+    /** Whether there was such a task, in one of the versions if any are given. */
+    async delete(caller: Caller, id: string, versions?: string[]): Promise<boolean> {
+      const deleted = await remove(shapeOf(caller, versions)).execute({
+        id,
+        versions: JSON.stringify(versions),
+        ...sessionsOf(caller),
+      })
       return deleted.length > 0
     },
 
     /** Deletes tasks, all or none, and answers the ids of those that existed. */
-    async deleteMany(ids: string[]): Promise<string[]> {
-      const deleted = await deleteMany.execute({ ids: JSON.stringify(ids) })
+    async deleteMany(caller: Caller, ids: string[]): Promise<string[]> {
+      const deleted = await removeMany(restricted(caller)).execute({
+        ids: JSON.stringify(ids),
+        ...sessionsOf(caller),
+      })
       return deleted.map(({ id }) => id)
     },
   }
 }
 
+/** The task `id`, of the caller, in one of the `versions`. */
+const theTask = (isRestricted: boolean, isConditional: boolean) =>
+  and(
+    eq(tasks.id, sql.placeholder('id')),
+    isOwn(tasks.session_id, isRestricted),
+    isConditional
+      ? sql`${sql.placeholder('versions')}::jsonb ? ${timestamp(tasks.updated_at).sql}`
+      : undefined,
+  )!
+
+interface ChangeShape {
+  isRestricted: boolean
+  /** Whether only some versions of the task are to be changed. */
+  isConditional: boolean
+}
+
+const shapeOf = (caller: Caller, versions: string[] | undefined): ChangeShape => ({
+  isRestricted: restricted(caller),
+  isConditional: versions !== undefined,
+})
+
 const filterable = ['status', 'session_id', 'batch_id'] as const
 
 interface ListShape extends Pick<TaskListQuery, 'sort_by' | 'order'> {
+  isRestricted: boolean
   filters: (typeof filterable)[number][]
 }
 

@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto'
+import { onEachDatabase } from './support.js'
+
+const ifMatch = (tags: string) => ({ headers: { 'if-match': tags } })
+const ifNoneMatch = (tags: string) => ({ headers: { 'if-none-match': tags } })
+const LONG_AGO = '"2001-01-01T00:00:00.000Z"'
+
+onEachDatabase(async (t, { call, plan }) => {
+  const newTask = async () => (await plan([{ title: 'a' }])).tasks[0]
+
+  await t.test('the ETag of a task is its updated_at in quotes, wherever one task is answered', async (t) => {
+    const created = await call('POST', '/tasks', { title: 'a' })
+    const path = `/tasks/${created.body.id}`
+    for (const answer of [created, await call('GET', path), await call('PUT', path, { title: 'b' })]) {
+      t.equal(answer.headers.etag, `"${answer.body.updated_at}"`)
+    }
+  })
+
+  await t.test(
+    'a change on the condition of the updated_at of a list is made, and the next needs the new one',
+    async (t) => {
+      const { session_id } = await newTask()
+      const { id, updated_at } = (await call('GET', `/tasks?session_id=${session_id}`)).body.items[0]
+      const changed = await call('PUT', `/tasks/${id}`, { status: 'completed' }, ifMatch(`"${updated_at}"`))
+      t.match(changed, { status: 200, body: { status: 'completed' } })
+      const next = changed.headers.etag!
+      t.not(next, `"${updated_at}"`)
+      t.equal((await call('DELETE', `/tasks/${id}`, undefined, ifMatch(next))).status, 204)
+    },
+  )
+
+  await t.test(
+    'a change to a task that somebody changed meanwhile is refused, with the task as it is now',
+    async (t) => {
+      const { id, updated_at } = await newTask()
+      const path = `/tasks/${id}`
+      const current = (await call('PUT', path, { title: 'changed by another' })).body
+      for (const [method, body] of [
+        ['PUT', { title: 'mine' }],
+        ['PUT', {}],
+        ['DELETE', undefined],
+      ] as const) {
+        const refused = await call(method, path, body, ifMatch(`"${updated_at}"`))
+        t.match(refused, { status: 412, body: { error_code: 'task_changed' } })
+        t.strictSame(refused.body.current, current)
+        t.equal(refused.headers.etag, `"${current.updated_at}"`)
+      }
+      t.strictSame((await call('GET', path)).body, current)
+    },
+  )
+
+  await t.test('each change has a version of its own, also within the same millisecond', async (t) => {
+    const { id } = await newTask()
+    const changes = await Promise.all(
+      Array.from({ length: 20 }, (_, n) => call('PUT', `/tasks/${id}`, { title: `${n}` })),
+    )
+    t.equal(new Set(changes.map(({ headers }) => headers.etag)).size, 20)
+  })
+
+  await t.test('of many that change the same version at once, one succeeds', async (t) => {
+    for (let round = 0; round < 5; round++) {
+      const { id, updated_at } = await newTask()
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, n) =>
+          call('PUT', `/tasks/${id}`, { title: `${n}` }, ifMatch(`"${updated_at}"`)),
+        ),
+      )
+      const statuses = answers.map(({ status }) => status).sort()
+      t.strictSame(statuses, [200, ...Array(19).fill(412)])
+      const winner = answers.find(({ status }) => status === 200)!
+      t.strictSame((await call('GET', `/tasks/${id}`)).body, winner.body)
+    }
+  })
+
+  await t.test('several tags match when one does, * matches every task, and a weak tag none', async (t) => {
+    const { id, updated_at } = await newTask()
+    const put = async (tags: string) => (await call('PUT', `/tasks/${id}`, {}, ifMatch(tags))).status
+    t.equal(await put(`${LONG_AGO}, "${updated_at}"`), 200)
+    t.equal(await put('*'), 200)
+    t.equal(await put(LONG_AGO), 412)
+    t.equal(await put(`W/"${updated_at}"`), 412)
+  })
+
+  await t.test('a task that is gone is not there, whatever the condition', async (t) => {
+    for (const tags of ['*', LONG_AGO]) {
+      for (const [method, body] of [
+        ['PUT', {}],
+        ['DELETE', undefined],
+      ] as const) {
+        t.match(await call(method, `/tasks/${randomUUID()}`, body, ifMatch(tags)), {
+          status: 404,
+          body: { error_code: 'task_not_found' },
+        })
+      }
+    }
+  })
+
+  await t.test('who knows the task as it is gets 304 without a body', async (t) => {
+    const { id, updated_at } = await newTask()
+    const path = `/tasks/${id}`
+    for (const tags of [`"${updated_at}"`, `W/"${updated_at}"`, `${LONG_AGO} , "${updated_at}"`, '*']) {
+      const known = await call('GET', path, undefined, ifNoneMatch(tags))
+      t.equal(known.status, 304, tags)
+      t.equal(known.text, '')
+      t.equal(known.headers.etag, `"${updated_at}"`)
+    }
+    await call('PUT', path, { title: 'b' })
+    t.match(await call('GET', path, undefined, ifNoneMatch(`"${updated_at}"`)), {
+      status: 200,
+      body: { title: 'b' },
+    })
+  })
+
+  await t.test('a condition that is none is told', async (t) => {
+    const { id, updated_at } = await newTask()
+    for (const tags of [updated_at, '', '"a', '"a" "b"', 'W/a', '*, "a"']) {
+      for (const [method, body, init] of [
+        ['PUT', {}, ifMatch(tags)],
+        ['GET', undefined, ifNoneMatch(tags)],
+      ] as const) {
+        const answer = await call(method, `/tasks/${id}`, body, init)
+        t.equal(answer.status, 422, tags)
+        t.match(answer.body.errors, [{ in: 'header', message: /updated_at of the task in double quotes/ }])
+      }
+    }
+  })
+})

@@ -1,0 +1,208 @@
+import { randomUUID } from 'node:crypto'
+import { sql } from 'drizzle-orm'
+import postgres from 'postgres'
+import t from 'tap'
+import { openDatabase } from '../src/db/database.js'
+import {
+  type Answer,
+  onEachDatabase,
+  openApi,
+  options,
+  postgresMissing,
+  startPostgres,
+  storesOf,
+} from './support.js'
+
+const keyed = (key: string) => ({ headers: { 'idempotency-key': key } })
+const replayed = ({ headers }: Answer) => headers['idempotency-replayed'] === 'true'
+
+onEachDatabase(async (t, { call, clear, database }) => {
+  const count = async (session_id: string) =>
+    (await call('GET', `/tasks?session_id=${session_id}`)).body.total
+
+  await t.test(
+    'a create that is repeated with its key gets the first answer again, and nothing more is created',
+    async (t) => {
+      for (const [path, more] of [
+        ['/tasks', { title: 'a' }],
+        ['/batches', { reason: '이유', tasks: [{ title: 'a' }, { title: 'b', status: 'completed' }] }],
+      ] as const) {
+        const session_id = randomUUID()
+        const body = { session_id, ...more }
+        const key = `${session_id}:plan:1`
+        const first = await call('POST', path, body, keyed(key))
+        t.equal(first.status, 201)
+        t.notOk(replayed(first))
+        const created = await count(session_id)
+
+        // The answer stays what it was, whatever became of what was created.
+        const { id } = first.body.tasks?.[0] ?? first.body
+        await call('PUT', `/tasks/${id}`, { title: 'changed' })
+        const again = await call('POST', path, body, keyed(key))
+        t.ok(replayed(again))
+        t.equal(again.status, 201)
+        t.equal(again.text, first.text)
+        for (const name of ['etag', 'content-type']) t.equal(again.headers[name], first.headers[name], name)
+
+        await call('DELETE', `/tasks/${id}`)
+        t.equal((await call('POST', path, body, keyed(key))).text, first.text)
+        t.equal(await count(session_id), created - 1, 'what was deleted stays deleted')
+      }
+    },
+  )
+
+  await t.test('a key means the same in quotes, and a body in another order is the same', async (t) => {
+    const session_id = randomUUID()
+    const first = await call(
+      'POST',
+      '/tasks',
+      { session_id, title: 'a', priority: 'high' },
+      keyed(session_id),
+    )
+    const again = await call(
+      'POST',
+      '/tasks',
+      { priority: 'high', title: 'a', session_id },
+      keyed(`"${session_id}"`),
+    )
+    t.ok(replayed(again))
+    t.equal(again.text, first.text)
+    const escaped = await call('POST', '/tasks', { title: 'b' }, keyed(`"\\"${session_id}\\\\"`))
+    t.equal(escaped.status, 201)
+    t.notOk(replayed(escaped))
+  })
+
+  await t.test('another request with the same key is refused, and creates nothing', async (t) => {
+    const session_id = randomUUID()
+    const body = { session_id, title: 'a' }
+    await call('POST', '/tasks', body, keyed(session_id))
+    for (const [path, other] of [
+      ['/tasks', { ...body, title: 'b' }],
+      ['/tasks', { ...body, description: null }],
+      ['/batches', { session_id, tasks: [{ title: 'a' }] }],
+    ] as const) {
+      const answer = await call('POST', path, other, keyed(session_id))
+      t.match(answer, { status: 422, body: { error_code: 'idempotency_key_reused' } })
+    }
+    t.equal(await count(session_id), 1)
+    t.equal((await call('GET', `/batches?session_id=${session_id}`)).body.total, 0)
+  })
+
+  await t.test('a request that was refused does not use up its key', async (t) => {
+    const session_id = randomUUID()
+    t.equal((await call('POST', '/tasks', { session_id, titel: 'a' }, keyed(session_id))).status, 422)
+    const corrected = await call('POST', '/tasks', { session_id, title: 'a' }, keyed(session_id))
+    t.equal(corrected.status, 201)
+    t.notOk(replayed(corrected))
+  })
+
+  await t.test('many at once with the same key create once, and all get the same answer', async (t) => {
+    const session_id = randomUUID()
+    const body = { session_id, tasks: [{ title: 'a' }, { title: 'b' }] }
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, () => call('POST', '/batches', body, keyed(session_id))),
+    )
+    t.strictSame(new Set(answers.map(({ status }) => status)), new Set([201]))
+    t.equal(new Set(answers.map(({ text }) => text)).size, 1)
+    t.equal(answers.filter(replayed).length, 29)
+    t.equal(await count(session_id), 2)
+  })
+
+  await t.test('the keys of two callers have nothing to do with each other', async (t) => {
+    const { tasks } = storesOf(database)
+    const once = { key: randomUUID(), fingerprint: '' }
+    const outcomes = []
+    for (const caller of ['a', 'b', 'a']) {
+      outcomes.push((await tasks.create({ title: 'a', status: 'pending' }, { caller, ...once })).outcome)
+    }
+    t.strictSame(outcomes, ['created', 'created', 'replayed'])
+  })
+
+  await t.test('an outdated key is free again, and outdated keys go away while new ones come', async (t) => {
+    await clear()
+    const key = randomUUID()
+    const create = (title: string, key: string) => call('POST', '/tasks', { title }, keyed(key))
+    const age = (interval: string) =>
+      database.db.execute(sql`update idempotency_keys set created_at = now() - ${interval}::interval`)
+    await create('a', key)
+    await age('6 days 23 hours')
+    t.ok(replayed(await create('a', key)), 'not yet')
+
+    for (let nth = 0; nth < 5; nth++) await create('other', `${key}:${nth}`)
+    await age('7 days 1 second')
+    const other = await create('b', key)
+    t.equal(other.status, 201)
+    t.notOk(replayed(other))
+    t.equal(other.body.title, 'b')
+    t.ok(replayed(await create('b', key)))
+
+    for (let nth = 0; nth < 3; nth++) await create('new', `${key}:new:${nth}`)
+    const left = await database.db
+      .select({ key: sql<string>`key` })
+      .from(sql`idempotency_keys`)
+      .where(sql`created_at < now() - interval '7 days'`)
+    t.strictSame(left, [])
+  })
+
+  await t.test('what is no key is told', async (t) => {
+    for (const key of ['', 'a b', 'ä', 'a'.repeat(256), '"a', '""', `"${'a'.repeat(256)}"`, '"a"b"']) {
+      const answer = await call('POST', '/tasks', { title: 'a' }, keyed(key))
+      t.equal(answer.status, 422, key)
+      t.match(answer.body.errors, [
+        { in: 'header', path: 'idempotency-key', message: /^must be 1 to 255 visible/ },
+      ])
+    }
+    for (const key of ['a', 'a"', '"a\\""', 'a'.repeat(255), `"${'a'.repeat(255)}"`]) {
+      t.equal((await call('POST', '/tasks', { title: 'a' }, keyed(key))).status, 201, key)
+    }
+  })
+})
+
+t.test('several servers', { skip: (!process.env.CI && postgresMissing()) || false }, async (t) => {
+  const { newDatabase } = await startPostgres(t)
+  const url = await newDatabase()
+  const open = async () => {
+    const database = await openDatabase(url, { ...options, lockTimeout: 200 })
+    const api = await openApi(database)
+    t.teardown(async () => {
+      await api.app.close()
+      await database.close()
+    })
+    return api
+  }
+  const servers = [await open(), await open()] as const
+
+  await t.test('the same key on two servers at once creates once', async (t) => {
+    for (let round = 0; round < 10; round++) {
+      const session_id = randomUUID()
+      const body = { session_id, title: 'a' }
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, nth) =>
+          servers[nth % 2]!.call('POST', '/tasks', body, keyed(session_id)),
+        ),
+      )
+      t.equal(new Set(answers.map(({ text }) => text)).size, 1)
+      t.equal(answers.filter(replayed).length, 19)
+      t.equal((await servers[0].call('GET', `/tasks?session_id=${session_id}`)).body.total, 1)
+    }
+  })
+
+  await t.test(
+    'who waits too long for the first is told to come back; if that one fails, the key is free',
+    async (t) => {
+      const client = postgres(url, { max: 1, onnotice: () => {} })
+      const key = randomUUID()
+      const send = () => servers[0].call('POST', '/tasks', { title: 'a' }, keyed(key))
+      await client`begin`
+      await client`insert into idempotency_keys values ('anonymous', ${key}, '', '', '', now())`
+      const waiting = await send()
+      t.match(waiting, { status: 409, body: { error_code: 'idempotency_in_progress' } })
+      t.match(waiting.headers['retry-after'], /^\d+$/)
+      await client`rollback`
+      await client.end()
+      const created = await send()
+      t.equal(created.status, 201)
+      t.notOk(replayed(created))
+    },
+  )
+})
