@@ -157,7 +157,7 @@ t.test('the page at /docs', { skip }, async (t) => {
     await form.locator('input').fill(key)
     await form.locator('button.authorize').click()
     await form.locator('button.btn-done').click()
-    t.match(await operation.execute(), { status: 200, body: { total: 0 } })
+    t.match(await operation.execute(), { status: 200, body: { total: Number } })
     t.same(foreign, [])
   })
 })

@@ -1,0 +1,143 @@
+/** Builds the application: the same one in production, in tests, and where only its OpenAPI document is wanted. */
+import { isUtf8 } from 'node:buffer';
+import { randomUUID } from 'node:crypto';
+import { Type } from '@sinclair/typebox';
+import Fastify, {} from 'fastify';
+import { parse as parseJson } from 'secure-json-parse';
+import { anonymous } from './access/caller.js';
+import { batchRoutes } from './batches/routes.js';
+import { batchComponents } from './batches/schemas.js';
+import { createBatchStore } from './batches/store.js';
+import { ApiError, handleClientError, handleError, Problem, refuseUnknownRoutes } from './errors.js';
+import { Health, healthRoutes } from './health.js';
+import { createIdempotency } from './idempotency/record.js';
+import { JSON_TYPE } from './json.js';
+import { boundRequests, closePromptly } from './lifecycle.js';
+import { RequestLog } from './logging.js';
+import { registerOpenapi } from './openapi.js';
+import { Strict } from './schemas.js';
+import { taskRoutes } from './tasks/routes.js';
+import { taskComponents } from './tasks/schemas.js';
+import { createTaskStore } from './tasks/store.js';
+import { createCompiler, readIntegers } from './validation.js';
+const MAX_BODY_BYTES = 1024 * 1024;
+const NO_HOST = 'A request needs the header Host (RFC 9112, section 3.2).';
+export async function buildApp({ database, config, logger }) {
+    const requestLog = new RequestLog();
+    const app = Fastify({
+        ...(logger && { loggerInstance: logger }),
+        logController: requestLog,
+        requestIdHeader: false,
+        genReqId: (request) => {
+            const given = request.headers['x-request-id'];
+            return typeof given === 'string' && /^[\x21-\x7e]{1,128}$/.test(given) ? given : randomUUID();
+        },
+        bodyLimit: MAX_BODY_BYTES,
+        // The bound on the arrival of a request, against senders that never finish.
+        requestTimeout: config.REQUEST_TIMEOUT_MS,
+        http: {
+            // How often Node looks for requests that are late; every 30 seconds unless set.
+            connectionsCheckingInterval: Math.min(config.REQUEST_TIMEOUT_MS, 1000),
+            // Node would refuse a request without Host with an empty answer; the hook below tells why.
+            requireHostHeader: false,
+        },
+        // At shutdown, idle connections are closed and requests that still arrive on others are answered.
+        forceCloseConnections: 'idle',
+        return503OnClosing: false,
+        // An id that is too long is told so by the schema, like any other that is wrong.
+        routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16_384 },
+        clientErrorHandler: handleClientError,
+        // A path that cannot be decoded has no route, and so none of the hooks below.
+        frameworkErrors: (error, request, reply) => {
+            reply.header('x-request-id', request.id);
+            handleError(error, request, reply);
+            requestLog.requestCompleted(null, request, reply);
+        },
+    }).withTypeProvider();
+    app.setErrorHandler(handleError);
+    app.addHook('onRequest', (request, reply, done) => {
+        reply.header('x-request-id', request.id);
+        const complete = request.raw.httpVersion !== '1.1' || request.headers.host !== undefined;
+        done(complete ? undefined : new ApiError('bad_request', NO_HOST, { connection: 'close' }));
+    });
+    boundRequests(app, config.REQUEST_TIMEOUT_MS);
+    closePromptly(app);
+    const refuseOtherMethods = refuseUnknownRoutes(app);
+    app.decorateRequest('caller', { getter: () => anonymous });
+    // Answers are JSON already, or small.
+    app.setSerializerCompiler(() => JSON.stringify);
+    parseOnlyJson(app);
+    validateStrictly(app, [...taskComponents, ...batchComponents, Health, Problem]);
+    await registerOpenapi(app);
+    await app.register(healthRoutes, database);
+    await app.register(async (api) => {
+        // An operation without parameters refuses them, too: a misspelt filter must not act on everything.
+        api.addHook('onRoute', (route) => {
+            route.schema = { querystring: Strict({}), ...route.schema };
+        });
+        // What the stores answer is JSON already.
+        api.addHook('onRequest', (_request, reply, done) => {
+            reply.type(JSON_TYPE);
+            done();
+        });
+        const idempotency = createIdempotency(database.db, config.IDEMPOTENCY_KEY_DAYS);
+        await api.register(taskRoutes, { prefix: '/tasks', store: createTaskStore(database.db, idempotency) });
+        await api.register(batchRoutes, {
+            prefix: '/batches',
+            store: createBatchStore(database.db, idempotency),
+        });
+    }, { prefix: '/api/v1' });
+    refuseOtherMethods();
+    await app.ready();
+    return app;
+}
+/** Reads JSON in UTF-8 and nothing else. A body that is not there is no error until an operation needs one. */
+function parseOnlyJson(app) {
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser(/^application\/(?:[\w.+-]+\+)?json\b/, { parseAs: 'buffer' }, async (_request, body) => {
+        if (body.length === 0)
+            return undefined;
+        if (!isUtf8(body))
+            throw new ApiError('invalid_json', 'The body is not UTF-8.');
+        try {
+            // A byte order mark is ignored (RFC 8259, section 8.1), and __proto__ is refused.
+            return parseJson(body.toString().replace(/^\uFEFF/, ''));
+        }
+        catch (error) {
+            throw new ApiError('invalid_json', `The body is not valid JSON: ${error.message}.`);
+        }
+    });
+    app.addContentTypeParser('*', (request, _body, done) => {
+        const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+        const empty = encoding === undefined && (length === undefined || length === '0');
+        done(empty ? null : new ApiError('unsupported_media_type'), undefined);
+    });
+    app.addHook('preValidation', (request, _reply, done) => {
+        const missing = request.body === undefined && request.routeOptions.schema?.body;
+        done(missing ? new ApiError('empty_body') : undefined);
+    });
+}
+/** Makes the components known to the routes, and checks requests by the rules of validation.ts. */
+function validateStrictly(app, components) {
+    for (const component of components)
+        app.addSchema(component);
+    const compile = createCompiler(components);
+    app.setValidatorCompiler(({ schema, httpPart }) => {
+        if (httpPart === 'headers')
+            return compile(Type.Object(lowerCased(schema.properties)));
+        const check = compile(schema);
+        if (httpPart !== 'querystring')
+            return check;
+        const checkQuery = (query) => {
+            readIntegers(schema, query);
+            const valid = check(query);
+            checkQuery.errors = check.errors;
+            return valid;
+        };
+        checkQuery.errors = check.errors;
+        return checkQuery;
+    });
+}
+/** Node tells the names of headers in lower case. */
+const lowerCased = (properties) => Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name.toLowerCase(), schema]));
+//# sourceMappingURL=app.js.map

@@ -1,0 +1,70 @@
+import { ApiError, commonProblems, createProblems, problems } from '../errors.js';
+import { CreateHeaders, createOnce, replayedHeader } from '../idempotency/header.js';
+import { pageOf } from '../json.js';
+import { answer, ref, refOrNull } from '../schemas.js';
+import { Batch, BatchCreate, BatchListQuery, BatchPage, BatchParams, LatestBatchQuery } from './schemas.js';
+const tags = ['batches'];
+export const batchRoutes = async (app, { store }) => {
+    app.post('', {
+        schema: {
+            operationId: 'createBatch',
+            tags,
+            summary: 'Create a batch of tasks',
+            description: 'Writes down a learning path: up to 500 tasks in the order to work through, in one call, whole or not at all.',
+            headers: CreateHeaders,
+            body: ref(BatchCreate),
+            response: {
+                201: answer('The new batch with its tasks.', ref(Batch), replayedHeader),
+                ...problems(...createProblems, ...commonProblems),
+            },
+        },
+    }, async (request, reply) => {
+        const batch = await createOnce(request, reply, (once) => store.create(request.body, once));
+        return batch.json;
+    });
+    app.get('', {
+        schema: {
+            operationId: 'listBatches',
+            tags,
+            summary: 'List batches',
+            description: 'Answers batches with their tasks, newest first, a page at a time.',
+            querystring: BatchListQuery,
+            response: {
+                200: answer('A page of batches.', ref(BatchPage)),
+                ...problems(...commonProblems),
+            },
+        },
+    }, async (request) => pageOf(await store.list(request.caller, request.query), request.query));
+    app.get('/latest', {
+        schema: {
+            operationId: 'latestBatch',
+            tags,
+            summary: 'Get the latest batch',
+            description: 'Answers the batch created last, with its tasks as they are now: where the learner stands. With `session_id`, the latest of that session. Where there is none yet the answer is the JSON value `null`, not an error.',
+            querystring: LatestBatchQuery,
+            response: {
+                200: answer('The latest batch, or null.', refOrNull(Batch)),
+                ...problems(...commonProblems),
+            },
+        },
+    }, async (request) => (await store.latest(request.caller, request.query.session_id)) ?? 'null');
+    app.get('/:batch_id', {
+        schema: {
+            operationId: 'getBatch',
+            tags,
+            summary: 'Get a batch',
+            description: 'Answers one batch with its tasks as they are now, in the order they were given.',
+            params: BatchParams,
+            response: {
+                200: answer('The batch.', ref(Batch)),
+                ...problems('batch_not_found', ...commonProblems),
+            },
+        },
+    }, async (request) => {
+        const batch = await store.get(request.caller, request.params.batch_id);
+        if (batch === undefined)
+            throw new ApiError('batch_not_found');
+        return batch;
+    });
+};
+//# sourceMappingURL=routes.js.map

@@ -1,0 +1,49 @@
+/** The shapes of batches on the wire. The OpenAPI document is made from these: descriptions are documentation. */
+import { Type } from '@sinclair/typebox';
+import { answered, Nullable, PageOf, pageParameters, ref, Strict, Text, Timestamp, Uuid, UuidFilter, } from '../schemas.js';
+import { example, MAX_ITEMS, Task, TaskCreate } from '../tasks/schemas.js';
+const session_id = Nullable(Uuid('The session that the batch and its tasks belong to, or null.', example.session_id));
+const reason = Text(10_000, 'Why the batch was planned, in up to 10000 characters; null for none.', 'Kubernetes 기초 학습을 위한 단계별 과제입니다.');
+export const Batch = Type.Object({
+    id: Uuid('The batch’s id, a UUIDv7.', example.batch_id),
+    session_id,
+    reason: Nullable(answered(reason)),
+    created_at: Timestamp('When it was created.', '2025-12-06T10:00:00.000Z'),
+    tasks: Type.Array(ref(Task), {
+        description: 'Its tasks as they are now, in the order they were given. Deleted ones are gone.',
+    }),
+}, { $id: 'Batch', description: 'A plan: the tasks of one learning path, written down in one call.' });
+export const BatchCreate = Strict({
+    session_id: Type.Optional(session_id),
+    reason: Type.Optional(Nullable(reason)),
+    tasks: Type.Array(ref(TaskCreate), {
+        minItems: 1,
+        maxItems: MAX_ITEMS,
+        description: `The tasks in the order to work through, 1 to ${MAX_ITEMS}.`,
+    }),
+}, {
+    $id: 'BatchCreate',
+    description: 'A new batch with all its tasks: created whole or not at all.',
+    examples: [
+        {
+            session_id: example.session_id,
+            reason: 'Kubernetes 기초 학습을 위한 단계별 과제입니다.',
+            tasks: [
+                { title: 'Pod 개념 이해하기', priority: 'high' },
+                { title: 'nginx Pod 생성하기', priority: 'high' },
+                { title: 'Pod 로그 확인하기', priority: 'medium' },
+                { title: 'Pod 삭제하기', priority: 'low' },
+            ],
+        },
+    ],
+});
+export const BatchPage = PageOf(Batch);
+const ofSession = {
+    session_id: Type.Optional(UuidFilter('Only batches of this session.')),
+};
+export const BatchListQuery = Strict({ ...pageParameters, ...ofSession });
+export const LatestBatchQuery = Strict(ofSession);
+export const BatchParams = Type.Object({ batch_id: Uuid('The batch’s id.', example.batch_id) });
+/** The schemas that get a name in the OpenAPI document. */
+export const batchComponents = [Batch, BatchCreate, BatchPage];
+//# sourceMappingURL=schemas.js.map

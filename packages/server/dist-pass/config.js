@@ -1,0 +1,89 @@
+/** The settings: from the environment, and from a file .env in the working directory where the environment has none. */
+import { readFileSync } from 'node:fs';
+import { parseEnv } from 'node:util';
+import { Type } from '@sinclair/typebox';
+import { Defaulted, OneOf } from './schemas.js';
+import { suggest } from './suggest.js';
+import { createCompiler, explain, readIntegers } from './validation.js';
+const milliseconds = (value, description) => Defaulted(Type.Integer({ minimum: 1, maximum: 3_600_000, default: value, description }));
+/** Every setting, under the name of its environment variable. */
+const Config = Type.Object({
+    HOST: Defaulted(Type.String({
+        minLength: 1,
+        default: '127.0.0.1',
+        description: 'The address to listen on; 0.0.0.0 for every one.',
+    })),
+    PORT: Defaulted(Type.Integer({
+        minimum: 0,
+        maximum: 65_535,
+        default: 8001,
+        description: 'The port to listen on; 0 for a free one.',
+    })),
+    DATABASE_URL: Defaulted(Type.String({
+        minLength: 1,
+        default: 'file:aklp-data',
+        description: 'Where the data is: `postgres://user:password@host/database`, `file:folder` for the embedded database in a folder, `memory://` for one that is gone when the service stops.',
+    })),
+    DATABASE_POOL_SIZE: Defaulted(Type.Integer({ minimum: 1, maximum: 1000, default: 10, description: 'Most connections to PostgreSQL.' })),
+    DATABASE_START_TIMEOUT_MS: milliseconds(30_000, 'How long to wait at start for a database that is away.'),
+    STATEMENT_TIMEOUT_MS: milliseconds(10_000, 'After which time PostgreSQL cancels a statement.'),
+    LOCK_TIMEOUT_MS: milliseconds(5_000, 'How long a statement of PostgreSQL waits for one that holds its rows.'),
+    REQUEST_TIMEOUT_MS: milliseconds(15_000, 'After which time a request is answered with 503.'),
+    SHUTDOWN_TIMEOUT_MS: milliseconds(10_000, 'How long requests in flight may take at shutdown.'),
+    IDEMPOTENCY_KEY_DAYS: Defaulted(Type.Integer({
+        minimum: 1,
+        maximum: 365,
+        default: 7,
+        description: 'For how many days an Idempotency-Key is remembered.',
+    })),
+    LOG_LEVEL: Defaulted(OneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
+        default: 'info',
+        description: 'The least level that is logged.',
+    })),
+    LOG_FORMAT: Type.Optional(OneOf(['json', 'pretty'], {
+        description: 'The form of the logs; pretty on a terminal and json elsewhere unless set.',
+    })),
+});
+/** A setting is wrong; the message names it. */
+export class ConfigError extends Error {
+}
+/** The environment of the process over what a file .env in the working directory says. */
+export function readEnvironment() {
+    let file = '';
+    try {
+        file = readFileSync('.env', 'utf8');
+    }
+    catch (error) {
+        if (error.code !== 'ENOENT')
+            throw new ConfigError('.env cannot be read');
+    }
+    return { ...parseEnv(file), ...process.env };
+}
+/** Reads and checks the settings; an empty value counts as not set. Throws {@link ConfigError}. */
+export function loadConfig(environment) {
+    const names = Object.keys(Config.properties);
+    const config = {};
+    for (const [name, value] of Object.entries(environment)) {
+        if (value === undefined || value === '')
+            continue;
+        if (names.includes(name))
+            config[name] = value;
+        else if (name.length >= SHORTEST_MISSPELT && suggest(name, names)) {
+            throw new ConfigError(`${name} is no setting; did you mean ${suggest(name, names)}?`);
+        }
+    }
+    readIntegers(Config, config);
+    const check = createCompiler([])(Config);
+    if (!check(config)) {
+        const [mistake] = explain(check.errors, 1).mistakes;
+        const { path, message, did_you_mean } = mistake;
+        throw new ConfigError(`${path} ${message}${did_you_mean ? `; did you mean ${did_you_mean}?` : ''}`);
+    }
+    return config;
+}
+/**
+ * A variable whose name is nearly that of a setting stops the start: a misspelt DATABASE_URL would quietly write
+ * into a folder. Short names are left alone; too many others are near to them.
+ */
+const SHORTEST_MISSPELT = 8;
+//# sourceMappingURL=config.js.map

@@ -1,0 +1,187 @@
+/**
+ * Opens the database that a URL names: PostgreSQL through postgres.js, or PGlite, which is PostgreSQL inside this
+ * process. The only file that knows both drivers; all others see a Drizzle database. A driver is loaded when it is
+ * wanted: each takes time and memory at start, and the lock on a folder is not there for every system.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { sql } from 'drizzle-orm';
+import { readMigrationFiles } from 'drizzle-orm/migrator';
+import { driverError, isUnavailable } from './failures.js';
+/** The database cannot be opened; the message says why, in a line. */
+export class DatabaseError extends Error {
+}
+const migrations = { migrationsFolder: fileURLToPath(new URL('../../migrations', import.meta.url)) };
+/**
+ * Opens the database and brings its schema up to date. Throws {@link DatabaseError}.
+ *
+ * @param url `postgres://user:password@host/database` (also as `postgresql://` or `postgresql+asyncpg://`),
+ *   `file:folder` for the embedded database in a folder, or `memory://` for one without.
+ */
+export async function openDatabase(url, options) {
+    if (url === 'memory://')
+        return openEmbedded();
+    const folder = /^file:(?:\/\/)?(.+)$/.exec(url)?.[1];
+    if (folder !== undefined)
+        return openEmbedded(resolve(folder));
+    if (/^postgres(ql)?(\+asyncpg)?:\/\//.test(url)) {
+        return openPostgres(url.replace(/^postgres(ql)?(\+asyncpg)?:/, 'postgres:'), options);
+    }
+    throw new DatabaseError('DATABASE_URL must begin with postgres:// (a PostgreSQL server), file: (a folder) or be memory://');
+}
+async function openEmbedded(folder) {
+    const location = folder === undefined ? 'memory, gone when the service stops' : folder;
+    const release = folder === undefined ? undefined : await claim(folder);
+    try {
+        const [{ PGlite }, { drizzle }, { migrate }] = await Promise.all([
+            import('@electric-sql/pglite'),
+            import('drizzle-orm/pglite'),
+            import('drizzle-orm/pglite/migrator'),
+        ]);
+        const client = await PGlite.create(folder && (await dataFolder(folder, PGlite)));
+        const db = drizzle({ client });
+        await refuseNewerSchema(db);
+        await migrate(db, migrations);
+        const close = async () => {
+            await client.close();
+            await release?.();
+        };
+        return { db, location, ping: pingOf(db), close };
+    }
+    catch (error) {
+        await release?.();
+        throw unopened(location, error);
+    }
+}
+/** Makes the folder, and locks it: two processes on one folder corrupt it, and PGlite does not stop the second. */
+async function claim(folder) {
+    try {
+        await mkdir(folder, { recursive: true });
+        const { lockFolder } = await import('./lock.js');
+        const lock = await lockFolder(folder);
+        if (lock.acquired)
+            return lock.release;
+        throw new DatabaseError(`the database folder ${folder} is in use by process ${lock.holder}; stop that one, or set DATABASE_URL=file:another-folder`);
+    }
+    catch (error) {
+        throw unopened(folder, error);
+    }
+}
+/** The folder of PGlite's files. A new one gets its name when it is complete, so that a half-made one is never used. */
+async function dataFolder(folder, PGlite) {
+    const data = join(folder, 'postgres');
+    if (!existsSync(data)) {
+        const unfinished = `${data}.new`;
+        await rm(unfinished, { recursive: true, force: true });
+        await (await PGlite.create(unfinished)).close();
+        await rename(unfinished, data);
+    }
+    return data;
+}
+async function openPostgres(url, options) {
+    const [{ default: postgres }, { drizzle }, { migrate }] = await Promise.all([
+        import('postgres'),
+        import('drizzle-orm/postgres-js'),
+        import('drizzle-orm/postgres-js/migrator'),
+    ]);
+    // User and password go first: a question mark may stand in them.
+    const location = `PostgreSQL at ${url.replace(/^postgres:\/\/(?:.*@)?/, '').replace(/\?.*/, '')}`;
+    const connect = (max, timeouts) => postgres(url, {
+        max,
+        connect_timeout: 5,
+        backoff: (retries) => Math.min(0.05 * 2 ** retries, 1),
+        // Every parameter is text or JSON: there are no array types to ask the server for.
+        fetch_types: false,
+        onnotice: () => { },
+        connection: { application_name: 'aklp-task-server', ...timeouts },
+    });
+    // A connection of its own, without a timeout: a migration takes its time, and the lock ends with the session.
+    const migrating = understood(() => connect(1, { statement_timeout: 0, lock_timeout: 0 }));
+    try {
+        await waitUntilReachable(migrating, location, options);
+        // Servers that start together migrate one after the other: all but the first find nothing to do.
+        await migrating `select pg_advisory_lock(${MIGRATION_LOCK})`;
+        const db = drizzle(migrating);
+        await refuseNewerSchema(db);
+        await migrate(db, migrations);
+    }
+    catch (error) {
+        throw unopened(location, error);
+    }
+    finally {
+        await migrating.end({ timeout: 0 });
+    }
+    const client = connect(options.poolSize, {
+        statement_timeout: options.statementTimeout,
+        lock_timeout: options.lockTimeout,
+    });
+    const db = drizzle(client);
+    return { db, location, ping: pingOf(db), close: () => client.end({ timeout: 5 }) };
+}
+/** postgres.js throws at once when the URL is none. */
+function understood(connect) {
+    try {
+        return connect();
+    }
+    catch {
+        throw new DatabaseError('DATABASE_URL is malformed; in user and password, write %23 for # and %25 for %');
+    }
+}
+/** Key of the advisory lock; any number that nobody else uses. */
+const MIGRATION_LOCK = 4_251_607_001;
+async function waitUntilReachable(client, location, { startTimeout, onWait }) {
+    const deadline = Date.now() + startTimeout;
+    let reason;
+    for (let attempt = 0;; attempt++) {
+        try {
+            await within(Math.max(deadline - Date.now(), 1), client `select 1`);
+            return;
+        }
+        catch (error) {
+            // An attempt that the deadline cuts off says less than the one before.
+            if (Date.now() >= deadline)
+                throw reason ?? error;
+            if (!isUnavailable(error))
+                throw error;
+            reason = error;
+            if (attempt === 0)
+                onWait?.(location);
+            await sleep(250);
+        }
+    }
+}
+async function refuseNewerSchema(db) {
+    const one = sql `(values (1)) as one`;
+    const table = sql `drizzle.__drizzle_migrations`;
+    const [made] = await db.select({ exists: sql `to_regclass('${table}') is not null` }).from(one);
+    if (!made.exists)
+        return;
+    const [newest] = await db.select({ millis: sql `max(created_at)`.mapWith(Number) }).from(table);
+    const known = readMigrationFiles(migrations).at(-1).folderMillis;
+    if (newest.millis > known) {
+        const from = new Date(newest.millis).toISOString().slice(0, 10);
+        throw new DatabaseError(`its schema, of ${from}, is newer than this server; start a server that is as new`);
+    }
+}
+/** Asks the database for a sign of life; fails when none comes within two seconds. */
+const pingOf = (db) => async () => {
+    await within(2000, db.execute(sql `select 1`));
+};
+/** The promise’s result, or a failure when it takes longer. What it does goes on: a driver may wait for ever. */
+async function within(milliseconds, promise) {
+    const late = sleep(milliseconds, undefined, { ref: false }).then(() => {
+        throw new DatabaseError('no answer in time');
+    });
+    return Promise.race([promise, late]);
+}
+/** Why the database cannot be opened, in one line. */
+function unopened(location, error) {
+    if (error instanceof DatabaseError && error.message.includes(location))
+        return error;
+    const { message, code } = driverError(error);
+    return new DatabaseError(`cannot open the database (${location}): ${message || code}`);
+}
+//# sourceMappingURL=database.js.map

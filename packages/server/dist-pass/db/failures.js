@@ -1,0 +1,35 @@
+/** Why a statement failed, as far as it matters outside: the database could not be asked, or something else. */
+/** The driver could not reach the server, or lost it: codes of postgres.js, of Node and of PGlite. */
+const connectionCodes = new Set([
+    'CONNECTION_CLOSED',
+    'CONNECTION_ENDED',
+    'CONNECTION_DESTROYED',
+    'CONNECT_TIMEOUT',
+    'ECONNREFUSED',
+    'ECONNRESET',
+    'EHOSTUNREACH',
+    'ENETUNREACH',
+    'ENOTFOUND',
+    'EAI_AGAIN',
+    'EPIPE',
+    'ETIMEDOUT',
+]);
+/**
+ * The server answered that it cannot serve: connection exceptions (class 08), insufficient resources (53), an
+ * operator’s shutdown or a cancelled statement (57), a lock or serialisation that can be tried again (40, 55P03),
+ * and a server that is read-only for now (25006). PostgreSQL, appendix A.
+ */
+const unavailableStates = /^(08|53|57|40)...$|^55P03$|^25006$/;
+/** The error of the driver below the one that Drizzle wraps around it, which quotes SQL and parameters. */
+export function driverError(error) {
+    const cause = error instanceof Error ? error.cause : undefined;
+    return (cause ?? error ?? {});
+}
+/** Whether a statement gave up waiting for another that holds its rows. */
+export const isLocked = (error) => driverError(error).code === '55P03';
+/** Whether the database is away or overloaded, so that the same call may succeed later. */
+export function isUnavailable(error) {
+    const { code } = driverError(error);
+    return typeof code === 'string' && (connectionCodes.has(code) || unavailableStates.test(code));
+}
+//# sourceMappingURL=failures.js.map

@@ -1,0 +1,2 @@
+export {};
+//# sourceMappingURL=probe.d.ts.map

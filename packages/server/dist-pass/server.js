@@ -1,0 +1,54 @@
+/** The process: settings, database, application, listening; and an orderly end on a signal. */
+import { buildApp } from './app.js';
+import { loadConfig, readEnvironment } from './config.js';
+import { openDatabase } from './db/database.js';
+import { createLogger } from './logging.js';
+import { version } from './version.js';
+try {
+    await run(loadConfig(readEnvironment()));
+}
+catch (error) {
+    // One line and no stack: whoever starts the service is told what to change.
+    process.stderr.write(`aklp-task-server: ${reason(error)}\n`);
+    process.exit(1);
+}
+async function run(config) {
+    const logger = await createLogger(config);
+    const database = await openDatabase(config.DATABASE_URL, {
+        poolSize: config.DATABASE_POOL_SIZE,
+        statementTimeout: config.STATEMENT_TIMEOUT_MS,
+        lockTimeout: config.LOCK_TIMEOUT_MS,
+        startTimeout: config.DATABASE_START_TIMEOUT_MS,
+        onWait: (location) => logger.warn(`waiting for ${location}`),
+    });
+    const app = await buildApp({ database, config, logger });
+    await app.listen({
+        host: config.HOST,
+        port: config.PORT,
+        listenTextResolver: (address) => `AKLP task service ${version}: API ${address}/api/v1, docs ${address}/docs, data in ${database.location}`,
+    });
+    const stop = async (signal) => {
+        logger.info(`${signal}: stopping`);
+        // A second signal, or a request that does not end, is not waited for.
+        process.once('SIGTERM', () => process.exit(1)).once('SIGINT', () => process.exit(1));
+        const cut = setTimeout(() => app.server.closeAllConnections(), config.SHUTDOWN_TIMEOUT_MS);
+        await app.close();
+        clearTimeout(cut);
+        await database.close();
+        logger.info('stopped');
+        process.exit(0);
+    };
+    process.once('SIGTERM', stop).once('SIGINT', stop);
+}
+/** What went wrong, for the person who starts the service. */
+function reason({ code, message, address, port, }) {
+    const place = `${address}:${port}`;
+    if (code === 'EADDRINUSE')
+        return `${place} is in use; stop what listens there, or set PORT to another port`;
+    if (code === 'EACCES' && port)
+        return `not allowed to listen on ${place}; set PORT to 1024 or higher`;
+    if (code === 'EADDRNOTAVAIL')
+        return `${address} is no address of this machine; set HOST to one that is`;
+    return message;
+}
+//# sourceMappingURL=server.js.map
