@@ -114,7 +114,7 @@ async function dataFolder(folder: string, PGlite: typeof import('@electric-sql/p
 
 async function openPostgres(url: string, options: DatabaseOptions): Promise<Database> {
   const [{ default: postgres }, { drizzle }, { migrate }] = await Promise.all([
-    import('postgres'),
+    import('../../vendor/postgres.js'),
     import('drizzle-orm/postgres-js'),
     import('drizzle-orm/postgres-js/migrator'),
   ])
