@@ -5,6 +5,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { TSchema } from '@sinclair/typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
 import { parse as parseJson } from 'secure-json-parse'
+import { limitConcurrency } from './admission.js'
 import { batchRoutes } from './batches/routes.js'
 import { batchComponents } from './batches/schemas.js'
 import { createBatchStore } from './batches/store.js'
@@ -26,12 +27,14 @@ const NO_HOST = 'A request needs the header Host (RFC 9112, section 3.2).'
 
 export interface AppOptions {
   database: Pick<Database, 'db' | 'ping'>
-  config: Pick<Config, 'REQUEST_TIMEOUT_MS'>
+  config: Pick<Config, 'DATABASE_POOL_SIZE' | 'REQUEST_TIMEOUT_MS'>
+  /** Aborted when the service is about to stop: it says so to balancers, and goes on answering. */
+  stopping?: AbortSignal
   /** Where to log; nowhere unless given. */
   logger?: FastifyBaseLogger
 }
 
-export async function buildApp({ database, config, logger }: AppOptions): Promise<FastifyInstance> {
+export async function buildApp({ database, config, stopping, logger }: AppOptions): Promise<FastifyInstance> {
   const requestLog = new RequestLog()
   const app = Fastify({
     ...(logger && { loggerInstance: logger }),
@@ -71,20 +74,21 @@ export async function buildApp({ database, config, logger }: AppOptions): Promis
     done(complete ? undefined : new ApiError('bad_request', NO_HOST, { connection: 'close' }))
   })
   boundRequests(app, config.REQUEST_TIMEOUT_MS)
-  closePromptly(app)
+  closePromptly(app, stopping)
   const refuseOtherMethods = refuseUnknownRoutes(app)
 
   parseOnlyJson(app)
   validateStrictly(app, [...taskComponents, ...batchComponents, Health, Problem])
 
   await registerOpenapi(app)
-  await app.register(healthRoutes, database)
+  await app.register(healthRoutes, { ping: database.ping, stopping })
   await app.register(
     async (api) => {
       // An operation without parameters refuses them, too: a misspelt filter must not act on everything.
       api.addHook('onRoute', (route) => {
         route.schema = { querystring: Strict({}), ...route.schema }
       })
+      limitConcurrency(api, config.DATABASE_POOL_SIZE)
       await api.register(taskRoutes, { prefix: '/tasks', store: createTaskStore(database.db) })
       await api.register(batchRoutes, { prefix: '/batches', store: createBatchStore(database.db) })
     },

@@ -76,6 +76,16 @@ const catalogue = {
     'The database is unavailable',
     'The database cannot be reached for the moment. Send the same request again after Retry-After seconds; before repeating a create, look whether it took effect.',
   ],
+  overloaded: [
+    503,
+    'The service is overloaded',
+    'More requests came than the service can answer, and this one was refused: nothing of it took effect. Send it again after Retry-After seconds.',
+  ],
+  shutting_down: [
+    503,
+    'The service is about to stop',
+    'The service is about to stop. Send the request again after Retry-After seconds: another instance answers it.',
+  ],
   timeout: [
     503,
     'The request was not finished in time',
@@ -86,7 +96,7 @@ const catalogue = {
 /** What went wrong, for a program. A code never changes its meaning. */
 export type ErrorCode = keyof typeof catalogue
 
-/** Seconds after which a call that met an unavailable database is worth another try. */
+/** Seconds after which a call that was answered with 503 is worth another try. */
 const RETRY_AFTER = '1'
 
 const MistakeSchema = Type.Object({
@@ -218,6 +228,7 @@ export const commonProblems = [
   'validation_error',
   'internal_error',
   'database_unavailable',
+  'overloaded',
   'timeout',
 ] as const
 export const bodyProblems = [
@@ -305,10 +316,13 @@ function send(reply: FastifyReply, error: ApiError, request: FastifyRequest) {
   )
 }
 
-/** The one error handler. What the service did wrong is logged, without SQL, values or stack. */
+/**
+ * The one error handler. What went wrong unforeseen is logged, without SQL, values or stack. A refusal is not: it has
+ * its line as a request, and under an overload more would cost too much.
+ */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
   const apiError = toApiError(error, request)
-  if (catalogue[apiError.code][0] >= 500) {
+  if (apiError !== error && catalogue[apiError.code][0] >= 500) {
     const { code, message } = driverError(error)
     request.log.error({ error_code: apiError.code, cause: { code, message } }, 'request failed')
   }
@@ -355,6 +369,9 @@ export function refuseUnknownRoutes(app: FastifyInstance) {
   }
 }
 
+/** How many milliseconds a peer has to read what is wrong before its connection is cut. */
+const LINGER = 1000
+
 /** Answers what is no readable HTTP, where there is no request yet: straight to the socket, and closes it. */
 export function handleClientError(error: NodeJS.ErrnoException, socket: Socket) {
   if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
@@ -367,6 +384,9 @@ export function handleClientError(error: NodeJS.ErrnoException, socket: Socket) 
   const id = uuidv7()
   const problem = toProblem(new ApiError(code), { path: '', id })
   const body = JSON.stringify(problem)
+  // A peer that takes no notice of the end would keep the socket.
+  const linger = setTimeout(() => socket.destroy(), LINGER)
+  socket.once('close', () => clearTimeout(linger))
   socket.end(
     [
       `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,

@@ -1,4 +1,5 @@
 /** The process: settings, database, application, listening; and an orderly end on a signal. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { buildApp } from './app.js'
 import { type Config, loadConfig, readEnvironment } from './config.js'
 import { openDatabase } from './db/database.js'
@@ -21,7 +22,8 @@ async function run(config: Config) {
     startTimeout: config.DATABASE_START_TIMEOUT_MS,
     onWait: (location) => logger.warn(`waiting for ${location}`),
   })
-  const app = await buildApp({ database, config, logger })
+  const stopping = new AbortController()
+  const app = await buildApp({ database, config, stopping: stopping.signal, logger })
   await app.listen({
     host: config.HOST,
     port: config.PORT,
@@ -33,10 +35,14 @@ async function run(config: Config) {
     logger.info(`${signal}: stopping`)
     // A second signal, or a request that does not end, is not waited for.
     process.once('SIGTERM', () => process.exit(1)).once('SIGINT', () => process.exit(1))
+    stopping.abort()
+    // Ctrl-C is pressed by a person, whom no balancer keeps waiting.
+    if (signal === 'SIGTERM') await sleep(config.SHUTDOWN_DELAY_MS)
+    const deadline = Date.now() + config.SHUTDOWN_TIMEOUT_MS
     const cut = setTimeout(() => app.server.closeAllConnections(), config.SHUTDOWN_TIMEOUT_MS)
     await app.close()
     clearTimeout(cut)
-    await database.close()
+    await database.close(deadline - Date.now())
     logger.info('stopped')
     process.exit(0)
   }
