@@ -7,6 +7,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequ
 import { parse as parseJson } from 'secure-json-parse'
 import { answerBrowsers, securityHeaders } from './access/browsers.js'
 import { protect } from './access/plugin.js'
+import { limitConcurrency } from './admission.js'
 import { batchRoutes } from './batches/routes.js'
 import { batchComponents } from './batches/schemas.js'
 import { createBatchStore } from './batches/store.js'
@@ -31,11 +32,13 @@ const NO_HOST = 'A request needs the header Host (RFC 9112, section 3.2).'
 export interface AppOptions {
   database: Pick<Database, 'db' | 'ping'>
   config: Config
+  /** Aborted when the service is about to stop: it says so to balancers, and goes on answering. */
+  stopping?: AbortSignal
   /** Where to log; nowhere unless given. */
   logger?: FastifyBaseLogger
 }
 
-export async function buildApp({ database, config, logger }: AppOptions): Promise<FastifyInstance> {
+export async function buildApp({ database, config, stopping, logger }: AppOptions): Promise<FastifyInstance> {
   const requestLog = new RequestLog()
   const app = Fastify({
     ...(logger && { loggerInstance: logger }),
@@ -76,7 +79,7 @@ export async function buildApp({ database, config, logger }: AppOptions): Promis
     done(complete ? undefined : new ApiError('bad_request', NO_HOST, { connection: 'close' }))
   })
   boundRequests(app, config.REQUEST_TIMEOUT_MS)
-  closePromptly(app)
+  closePromptly(app, stopping)
   answerBrowsers(app, config)
   const refuseOtherMethods = refuseUnknownRoutes(app)
 
@@ -86,7 +89,7 @@ export async function buildApp({ database, config, logger }: AppOptions): Promis
   validateStrictly(app, [...taskComponents, ...batchComponents, Health, Problem])
 
   await registerOpenapi(app, config)
-  await app.register(healthRoutes, database)
+  await app.register(healthRoutes, { ping: database.ping, stopping })
   await app.register(
     async (api) => {
       protect(api, config)
@@ -94,6 +97,7 @@ export async function buildApp({ database, config, logger }: AppOptions): Promis
       api.addHook('onRoute', (route) => {
         route.schema = { querystring: Strict({}), ...route.schema }
       })
+      limitConcurrency(api, config.DATABASE_POOL_SIZE)
       // What the stores answer is JSON already.
       api.addHook('onRequest', (_request, reply, done) => {
         reply.type(JSON_TYPE)

@@ -7,8 +7,8 @@ import { Defaulted, OneOf } from './schemas.js'
 import { suggest } from './suggest.js'
 import { createCompiler, explain, readIntegers } from './validation.js'
 
-const milliseconds = (value: number, description: string) =>
-  Defaulted(Type.Integer({ minimum: 1, maximum: 3_600_000, default: value, description }))
+const milliseconds = (value: number, description: string, minimum = 1) =>
+  Defaulted(Type.Integer({ minimum, maximum: 3_600_000, default: value, description }))
 
 /** Every setting, under the name of its environment variable. */
 const Config = Type.Object({
@@ -45,6 +45,11 @@ const Config = Type.Object({
     'How long a statement of PostgreSQL waits for one that holds its rows.',
   ),
   REQUEST_TIMEOUT_MS: milliseconds(15_000, 'After which time a request is answered with 503.'),
+  SHUTDOWN_DELAY_MS: milliseconds(
+    0,
+    'How long to go on answering after SIGTERM, with /readyz at 503, until every balancer has seen that.',
+    0,
+  ),
   SHUTDOWN_TIMEOUT_MS: milliseconds(10_000, 'How long requests in flight may take at shutdown.'),
   AUTH: Type.Optional(
     OneOf(['off'], {

@@ -111,6 +111,16 @@ const catalogue = {
     'The issuer of the token is unavailable',
     'The token cannot be checked, since the keys of its issuer cannot be read for the moment. Send the same request again after Retry-After seconds.',
   ],
+  overloaded: [
+    503,
+    'The service is overloaded',
+    'More requests came than the service can answer, and this one was refused: nothing of it took effect. Send it again after Retry-After seconds.',
+  ],
+  shutting_down: [
+    503,
+    'The service is about to stop',
+    'The service is about to stop. Send the request again after Retry-After seconds: another instance answers it.',
+  ],
   timeout: [
     503,
     'The request was not finished in time',
@@ -275,6 +285,7 @@ export const commonProblems = [
   'internal_error',
   'database_unavailable',
   'issuer_unavailable',
+  'overloaded',
   'timeout',
 ] as const
 export const bodyProblems = [
@@ -375,10 +386,13 @@ function send(reply: FastifyReply, error: ApiError, request: FastifyRequest) {
   )
 }
 
-/** The one error handler. What the service did wrong is logged, without SQL, values or stack. */
+/**
+ * The one error handler. What went wrong unforeseen is logged, without SQL, values or stack. A refusal is not: it has
+ * its line as a request, and under an overload more would cost too much.
+ */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
   const apiError = toApiError(error, request)
-  if (catalogue[apiError.code][0] >= 500) {
+  if (apiError !== error && catalogue[apiError.code][0] >= 500) {
     const { code, message } = driverError(error)
     request.log.error({ error_code: apiError.code, cause: { code, message } }, 'request failed')
   }
@@ -425,6 +439,9 @@ export function refuseUnknownRoutes(app: FastifyInstance) {
   }
 }
 
+/** How many milliseconds a peer has to read what is wrong before its connection is cut. */
+const LINGER = 1000
+
 /** Answers what is no readable HTTP, where there is no request yet: straight to the socket, and closes it. */
 export function handleClientError(error: NodeJS.ErrnoException, socket: Socket) {
   if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
@@ -437,6 +454,9 @@ export function handleClientError(error: NodeJS.ErrnoException, socket: Socket) 
   const id = uuidv7()
   const problem = toProblem(new ApiError(code), { path: '', id })
   const body = JSON.stringify(problem)
+  // A peer that takes no notice of the end would keep the socket.
+  const linger = setTimeout(() => socket.destroy(), LINGER)
+  socket.once('close', () => clearTimeout(linger))
   socket.end(
     [
       `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,

@@ -1,4 +1,5 @@
 /** The service as a process: database, application, listening; and an orderly end on a signal. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { refuseExposure } from './access/exposure.js'
 import { buildApp } from './app.js'
@@ -11,7 +12,8 @@ export async function run(config: Config) {
   refuseExposure(config)
   const logger = await createLogger(config)
   const database = await open(config, logger)
-  const app = await buildApp({ database, config, logger })
+  const stopping = new AbortController()
+  const app = await buildApp({ database, config, stopping: stopping.signal, logger })
   await app.listen({
     host: config.HOST,
     port: config.PORT,
@@ -25,10 +27,14 @@ export async function run(config: Config) {
     logger.info(`${signal}: stopping`)
     // A second signal, or a request that does not end, is not waited for.
     process.once('SIGTERM', () => process.exit(1)).once('SIGINT', () => process.exit(1))
+    stopping.abort()
+    // Ctrl-C is pressed by a person, whom no balancer keeps waiting.
+    if (signal === 'SIGTERM') await sleep(config.SHUTDOWN_DELAY_MS)
+    const deadline = Date.now() + config.SHUTDOWN_TIMEOUT_MS
     const cut = setTimeout(() => app.server.closeAllConnections(), config.SHUTDOWN_TIMEOUT_MS)
     await app.close()
     clearTimeout(cut)
-    await database.close()
+    await database.close(deadline - Date.now())
     logger.info('stopped')
     process.exit(0)
   }

@@ -150,7 +150,7 @@ async function onAnyDatabase(t: Test, url: string) {
 function newerServer(t: Test): string {
   const folder = newFolder(t)
   build()
-  for (const name of ['dist', 'migrations', 'package.json', 'openapi.json']) {
+  for (const name of ['dist', 'migrations', 'vendor', 'package.json', 'openapi.json']) {
     cpSync(join(server, name), join(folder, name), { recursive: true })
   }
   symlinkSync(join(server, 'node_modules'), join(folder, 'node_modules'))
