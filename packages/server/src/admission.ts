@@ -42,7 +42,8 @@ export class Gate {
 
   /** Does the work when it is its turn; its place is free again when the work is really done, however it ends. */
   async run<T>(kind: Kind, work: () => Promise<T>): Promise<T> {
-    await this.#turn(kind)
+    if (kind === 'ordinary' && this.#isQuiet()) this.#running.ordinary++
+    else await this.#turn(kind)
     try {
       return await work()
     } finally {
@@ -70,12 +71,22 @@ export class Gate {
     })
   }
 
+  /** Whether there is a place and nobody waits for one: nearly always. */
+  #isQuiet() {
+    const { ordinary, scan } = this.#waiting
+    return ordinary.length === 0 && scan.length === 0 && this.#hasPlace(this.#running.scan > 0)
+  }
+
+  /** Whether there is a place; `apart` from scans, all have a connection of their own. */
+  #hasPlace(apart: boolean) {
+    const places = this.#connections * (apart ? 1 : PER_CONNECTION)
+    return this.#running.ordinary + this.#running.scan < places
+  }
+
   #admit() {
     for (;;) {
       const scanIsNext = this.#waiting.scan.length > 0 && this.#running.scan < this.#mostScans
-      const apart = scanIsNext || this.#running.scan > 0
-      const places = this.#connections * (apart ? 1 : PER_CONNECTION)
-      if (this.#running.ordinary + this.#running.scan >= places) return
+      if (!this.#hasPlace(scanIsNext || this.#running.scan > 0)) return
       const kind = scanIsNext ? 'scan' : 'ordinary'
       const begin = this.#waiting[kind].shift()
       if (begin === undefined) return
