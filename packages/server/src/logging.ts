@@ -5,8 +5,12 @@ import type { Config } from './config.js'
 
 export async function createLogger({ LOG_LEVEL: level, LOG_FORMAT }: Config) {
   const pretty = LOG_FORMAT === undefined ? process.stdout.isTTY : LOG_FORMAT === 'pretty'
-  // Lines are written together: a write for each would take longer than all else that is done to make it.
-  if (!pretty) return pino({ level }, pino.destination({ sync: false, minLength: 4096, periodicFlush: 100 }))
+  if (!pretty) {
+    // Lines are written together: a write for each would take longer than all else that is done to make it.
+    const output = pino.destination({ sync: true, minLength: 4096, periodicFlush: 100 })
+    process.once('exit', () => output.flush())
+    return pino({ level }, output)
+  }
   const { default: pinoPretty } = await import('pino-pretty')
   const lines = { ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss.l', singleLine: true, sync: true }
   return pino({ level }, pinoPretty(lines))

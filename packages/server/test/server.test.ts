@@ -316,6 +316,22 @@ t.test('a signal ends an idle server at once, whoever is connected', async (t) =
   t.equal(server.output.stderr, '')
 })
 
+t.test('whoever reads the log may go away: the server goes on, and ends when it is told to', async (t) => {
+  const server = startServer(t, { DATABASE_URL: 'memory://' })
+  const url = await server.listening()
+  const other = startServer(t, { DATABASE_URL: 'memory://' })
+  await other.listening()
+  server.child.stdout!.destroy()
+  for (let nth = 0; nth < 100; nth++) t.equal((await send(url, 'GET', '/health')).status, 200)
+  server.child.kill('SIGTERM')
+  t.strictSame(await server.ended, { code: 0, signal: null })
+
+  // Here the first that it cannot write are its last words.
+  other.child.stdout!.destroy()
+  other.child.kill('SIGTERM')
+  t.strictSame(await other.ended, { code: 0, signal: null })
+})
+
 t.test('SIGTERM turns readiness first, and requests are answered until the delay is over', async (t) => {
   const server = startServer(t, { SHUTDOWN_DELAY_MS: '1500' }, { folder })
   const url = await server.listening()
@@ -470,7 +486,9 @@ t.test('with PostgreSQL', { skip: (!process.env.CI && postgresMissing()) || fals
         async () => (await title()) === 'after',
       )
       t.equal((await send(url, 'GET', '/health')).status, 200)
-      const lines = server.logs().filter(({ msg, method }) => msg === 'request' && method === 'PUT')
+      const updates = () => server.logs().filter(({ msg, method }) => msg === 'request' && method === 'PUT')
+      await until('the update is logged', () => updates().length > 0)
+      const lines = updates()
       t.strictSame(
         lines.map(({ status }) => status),
         [503],
