@@ -5,7 +5,8 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { type TSchema, Type } from '@sinclair/typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
 import { parse as parseJson } from 'secure-json-parse'
-import { anonymous, type Caller } from './access/caller.js'
+import { answerBrowsers, securityHeaders } from './access/browsers.js'
+import { protect } from './access/plugin.js'
 import { batchRoutes } from './batches/routes.js'
 import { batchComponents } from './batches/schemas.js'
 import { createBatchStore } from './batches/store.js'
@@ -24,18 +25,12 @@ import { taskComponents } from './tasks/schemas.js'
 import { createTaskStore } from './tasks/store.js'
 import { createCompiler, readIntegers } from './validation.js'
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    caller: Caller
-  }
-}
-
 const MAX_BODY_BYTES = 1024 * 1024
 const NO_HOST = 'A request needs the header Host (RFC 9112, section 3.2).'
 
 export interface AppOptions {
   database: Pick<Database, 'db' | 'ping'>
-  config: Pick<Config, 'REQUEST_TIMEOUT_MS' | 'IDEMPOTENCY_KEY_DAYS'>
+  config: Config
   /** Where to log; nowhere unless given. */
   logger?: FastifyBaseLogger
 }
@@ -51,6 +46,7 @@ export async function buildApp({ database, config, logger }: AppOptions): Promis
       return typeof given === 'string' && /^[\x21-\x7e]{1,128}$/.test(given) ? given : randomUUID()
     },
     bodyLimit: MAX_BODY_BYTES,
+    ...(config.TRUSTED_PROXIES.length > 0 && { trustProxy: config.TRUSTED_PROXIES }),
     // The bound on the arrival of a request, against senders that never finish.
     requestTimeout: config.REQUEST_TIMEOUT_MS,
     http: {
@@ -67,7 +63,7 @@ export async function buildApp({ database, config, logger }: AppOptions): Promis
     clientErrorHandler: handleClientError,
     // A path that cannot be decoded has no route, and so none of the hooks below.
     frameworkErrors: (error, request, reply) => {
-      reply.header('x-request-id', request.id)
+      reply.headers({ 'x-request-id': request.id, ...securityHeaders })
       handleError(error, request, reply)
       requestLog.requestCompleted(null, request, reply)
     },
@@ -81,18 +77,19 @@ export async function buildApp({ database, config, logger }: AppOptions): Promis
   })
   boundRequests(app, config.REQUEST_TIMEOUT_MS)
   closePromptly(app)
+  answerBrowsers(app, config)
   const refuseOtherMethods = refuseUnknownRoutes(app)
 
-  app.decorateRequest('caller', { getter: () => anonymous })
   // Answers are JSON already, or small.
   app.setSerializerCompiler(() => JSON.stringify)
   parseOnlyJson(app)
   validateStrictly(app, [...taskComponents, ...batchComponents, Health, Problem])
 
-  await registerOpenapi(app)
+  await registerOpenapi(app, config)
   await app.register(healthRoutes, database)
   await app.register(
     async (api) => {
+      protect(api, config)
       // An operation without parameters refuses them, too: a misspelt filter must not act on everything.
       api.addHook('onRoute', (route) => {
         route.schema = { querystring: Strict({}), ...route.schema }

@@ -25,6 +25,16 @@ const catalogue = {
   ],
   invalid_json: [400, 'The body is not JSON', 'The body is not valid JSON: Unexpected end of JSON input.'],
   empty_body: [400, 'The body is empty', 'This operation takes a JSON body, and none was sent.'],
+  unauthorized: [
+    401,
+    'A key or token is needed',
+    'Send the key or token of the caller in the header Authorization, as "Bearer", a space and the key or token.',
+  ],
+  forbidden: [
+    403,
+    'The key or token does not allow it',
+    'This operation needs the scope tasks:write, which the key or token does not have. Use one that has it.',
+  ],
   task_not_found: [
     404,
     'No such task',
@@ -75,6 +85,11 @@ const catalogue = {
     'The request breaks the schema',
     '1 mistake. status in the body must be pending, in_progress or completed; did you mean completed?',
   ],
+  rate_limited: [
+    429,
+    'Too many requests',
+    'More requests than this caller may send in a minute. Send it again after Retry-After seconds.',
+  ],
   idempotency_key_reused: [
     422,
     'The key belongs to another request',
@@ -90,6 +105,11 @@ const catalogue = {
     503,
     'The database is unavailable',
     'The database cannot be reached for the moment. Send the same request again after Retry-After seconds; before repeating a create, look whether it took effect.',
+  ],
+  issuer_unavailable: [
+    503,
+    'The issuer of the token is unavailable',
+    'The token cannot be checked, since the keys of its issuer cannot be read for the moment. Send the same request again after Retry-After seconds.',
   ],
   timeout: [
     503,
@@ -212,7 +232,7 @@ export function problems(...codes: ErrorCode[]) {
     const ofStatus = codes.filter((code) => catalogue[code][0] === status)
     responses[status] = {
       description: ofStatus.map((code) => `\`${code}\`: ${catalogue[code][1]}.`).join(' '),
-      headers: { ...responseHeaders, ...(repeatable.has(status) && retryAfterHeader) },
+      headers: { ...responseHeaders, ...headersOf[status] },
       content: {
         'application/problem+json': {
           schema: Type.Ref(Problem.$id!),
@@ -230,13 +250,31 @@ const retryAfterHeader = {
     description: `After how many seconds another try makes sense, as \`${RETRY_AFTER}\`.`,
   },
 }
+const challengeHeader = {
+  'WWW-Authenticate': {
+    type: 'string',
+    description: 'The challenge of RFC 6750: `error` says what is wrong, `scope` what the operation needs.',
+  },
+}
+/** The headers of errors, by status. */
+const headersOf: Record<number, object> = {
+  401: challengeHeader,
+  403: challengeHeader,
+  409: retryAfterHeader,
+  429: retryAfterHeader,
+  503: retryAfterHeader,
+}
 
 /** The errors that every operation can answer, those of one that takes a body, and of one that creates. */
 export const commonProblems = [
   'bad_request',
+  'unauthorized',
+  'forbidden',
   'validation_error',
+  'rate_limited',
   'internal_error',
   'database_unavailable',
+  'issuer_unavailable',
   'timeout',
 ] as const
 export const bodyProblems = [
@@ -282,7 +320,7 @@ function toApiError(error: FastifyError, request: FastifyRequest): ApiError {
 
 /** Fastify stops at the first part of a request that fails; this checks them all, to tell every mistake at once. */
 function validationError(request: FastifyRequest): ApiError {
-  const errors: Problem['errors'] = []
+  const errors: NonNullable<Problem['errors']> = []
   let error_count = 0
   for (const [part, place] of [
     ['params', 'path'],
@@ -297,6 +335,11 @@ function validationError(request: FastifyRequest): ApiError {
     errors.push(...mistakes.map((mistake) => ({ in: place, ...mistake })))
     error_count += count
   }
+  return mistaken(errors, error_count)
+}
+
+/** Tells the mistakes of a request. */
+export function mistaken(errors: NonNullable<Problem['errors']>, error_count = errors.length): ApiError {
   const told = errors.slice(0, 5).map(sentence)
   const rest = error_count - told.length
   const detail = [

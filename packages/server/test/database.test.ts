@@ -164,7 +164,7 @@ function newerServer(t: Test): string {
   }
   const journal = { ...readJson('migrations/meta/_journal.json'), entries: [...entries, more] }
   writeFileSync(join(folder, 'migrations/meta/_journal.json'), JSON.stringify(journal))
-  return join(folder, 'dist/server.js')
+  return join(folder, 'dist/cli.js')
 }
 
 async function post(base: string, path: string, body: unknown): Promise<any> {

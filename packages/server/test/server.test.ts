@@ -108,7 +108,11 @@ t.test('what stops a start is told in one line', async (t) => {
     other.close()
   })
   await t.test('an address of another machine', (t) =>
-    refused(t, { ...embedded, HOST: '192.0.2.1' }, /192\.0\.2\.1 is no address of this machine; set HOST/),
+    refused(
+      t,
+      { ...embedded, HOST: '192.0.2.1', AUTH: 'off' },
+      /192\.0\.2\.1 is no address of this machine; set HOST/,
+    ),
   )
   await t.test('a database that is away', async (t) => {
     const port = await freePort()
