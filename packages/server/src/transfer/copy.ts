@@ -1,7 +1,7 @@
 /** Copies rows into the database: all that keep the rules, each at most once, in one transaction. */
 import type { Db } from '../db/database.js'
 import type { Progress } from './progress.js'
-import { createCheck, type GivenRow, type Row, type Table } from './rows.js'
+import { createCheck, type GivenRow, type Row, TABLES, type Table } from './rows.js'
 import { addRows } from './store.js'
 
 /** Where rows come from: the database of the Python service, or a file. */
@@ -24,7 +24,7 @@ interface Counts {
 export interface Report {
   batches: Counts
   tasks: Counts
-  /** How often what was mended. */
+  /** How often what was mended, in the rows that were copied. */
   mended: Map<string, number>
   /** Whether every row of the source is in the database now. */
   complete: boolean
@@ -49,16 +49,23 @@ export async function copy(source: Source, db: Db, progress: Progress): Promise<
     progress.tell(`not copied: ${table === 'tasks' ? 'task' : 'batch'} ${id}: ${why}`)
   }
 
-  let chunk: { table: Table; rows: Row[] } = { table: 'batches', rows: [] }
+  let chunk: { table: Table; rows: { row: Row; mended: string[] }[] } = { table: 'batches', rows: [] }
   const flush = async () => {
     const { table, rows } = chunk
     if (rows.length === 0) return
-    const { added, orphans } = await addRows(db, table, rows)
-    report[table].copied += added
-    report[table].known += rows.length - added - orphans.length
+    const { added, orphans } = await addRows(
+      db,
+      table,
+      rows.map(({ row }) => row),
+    )
+    report[table].copied += added.length
+    report[table].known += rows.length - added.length - orphans.length
     for (const id of orphans) skip(table, id, 'its batch is not there')
+    const isNew = new Set(added)
+    for (const what of rows.flatMap(({ row, mended }) => (isNew.has(row.id.toLowerCase()) ? mended : []))) {
+      report.mended.set(what, (report.mended.get(what) ?? 0) + 1)
+    }
     progress.advance(rows.length)
-    chunk = { table, rows: [] }
   }
 
   for await (const item of source.rows) {
@@ -75,17 +82,15 @@ export async function copy(source: Source, db: Db, progress: Progress): Promise<
       progress.advance(1)
       continue
     }
-    for (const what of [...mended, ...checked.mended])
-      report.mended.set(what, (report.mended.get(what) ?? 0) + 1)
     if (chunk.table !== table || chunk.rows.length === CHUNK) {
       await flush()
       chunk = { table, rows: [] }
     }
-    chunk.rows.push(checked.row)
+    chunk.rows.push({ row: checked.row, mended: [...mended, ...checked.mended] })
   }
   await flush()
 
-  for (const table of ['batches', 'tasks'] as const) {
+  for (const table of TABLES) {
     if (seen[table] === source.total[table]) continue
     report.complete = false
     progress.tell(`${table}: ${seen[table]} of ${source.total[table]} that should be there`)

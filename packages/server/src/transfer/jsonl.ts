@@ -34,14 +34,14 @@ export async function* writeLines(db: Db, total: Source['total'], progress: Prog
 export async function readLines(input: AsyncIterable<Uint8Array>): Promise<Source> {
   const lines = linesOf(input)
   const { value: first } = await lines.next()
-  const { aklp_task_export: format, ...total } = (parse(first ?? '') ?? {}) as Record<string, unknown>
-  if (typeof format !== 'number') {
+  const { aklp_task_export: format, batches, tasks } = (parse(first ?? '') ?? {}) as Record<string, unknown>
+  if (typeof format !== 'number' || typeof batches !== 'number' || typeof tasks !== 'number') {
     throw new FormatError(
-      'it is no export of this service: the first line must begin with {"aklp_task_export":',
+      'it is no export of this service: its first line must be like {"aklp_task_export":1,"batches":2,"tasks":8}',
     )
   }
   if (format > FORMAT) throw new FormatError('a newer server wrote it; import it with one that is as new')
-  return { total: total as Source['total'], rows: rowsOf(lines) }
+  return { total: { batches, tasks }, rows: rowsOf(lines) }
 }
 
 async function* rowsOf(lines: AsyncIterable<string>): Source['rows'] {

@@ -52,14 +52,14 @@ export async function* readRows(db: Db): AsyncGenerator<{ table: Table; rows: Js
 }
 
 /**
- * Adds rows in one statement. A row whose id is there already is left as it is there. A task whose batch is not there is
- * not added; the ids of such tasks are answered.
+ * Adds rows in one statement, and answers the ids of those that are new, and of tasks that are not added since their
+ * batch is not there. A row whose id is there already is left as it is there.
  */
 export async function addRows(
   db: Db,
   table: Table,
   rows: Row[],
-): Promise<{ added: number; orphans: string[] }> {
+): Promise<{ added: string[]; orphans: string[] }> {
   const names = sql.join(
     Object.values(getTableColumns(tables[table])).map(({ name }) => sql.identifier(name)),
     sql`, `,
@@ -80,14 +80,11 @@ export async function addRows(
       .onConflictDoNothing()
       .returning({ id: tasks.id }),
   )
+  const ids = (rows: SQL) =>
+    sql<string[]>`(select coalesce(json_agg(id), '[]') from ${rows})::text`.mapWith(JSON.parse)
   const [result] = await db
     .with(given, added)
-    .select({
-      added: sql`(select count(*) from added)`.mapWith(Number),
-      orphans: sql`(select coalesce(json_agg(id), '[]') from given where ${isOrphan})::text`.mapWith(
-        JSON.parse,
-      ),
-    })
+    .select({ added: ids(sql`added`), orphans: ids(sql`given where ${isOrphan}`) })
     .from(sql`(values (1)) as one`)
-  return result as { added: number; orphans: string[] }
+  return result!
 }
