@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-/** The command line: starts the service, makes a key, or brings the schema of the database up to date. */
+/** The command line: starts the service, makes a key, brings the schema up to date, or moves data in and out. */
 import { parseArgs } from 'node:util'
 import { SCOPES } from './access/caller.js'
 import { hashKey, makeKey } from './access/keys.js'
-import { loadConfig, readEnvironment } from './config.js'
+import { type Config, loadConfig, readEnvironment } from './config.js'
 import { suggest } from './suggest.js'
 import { version } from './version.js'
 
@@ -18,6 +18,13 @@ aklp-task-server key --name NAME [--scope tasks:read] [--scope tasks:write] [--s
 
 aklp-task-server migrate [--database-url URL]
     Brings the schema of the database up to date, and ends.
+
+aklp-task-server import --from URL|FILE|- [--dry-run] [--database-url URL]
+    Copies batches and tasks into the database: from that of the Python service at a postgresql:// URL, or from an export
+    in a file or on stdin. What is there already is left as it is. With --dry-run, it only tells what it would do.
+
+aklp-task-server export --to FILE|- [--database-url URL]
+    Writes all batches and tasks as JSON Lines, for a backup or another database.
 
 aklp-task-server --help | --version`
 
@@ -34,6 +41,9 @@ const options = {
   name: text,
   scope: texts,
   session: texts,
+  from: text,
+  to: text,
+  'dry-run': flag,
 } as const
 
 /** The options of each command; without a name, it starts the service. */
@@ -41,6 +51,8 @@ const commands: Record<string, (keyof typeof options)[]> = {
   '': ['help', 'version', 'host', 'port', 'database-url'],
   key: ['help', 'version', 'name', 'scope', 'session'],
   migrate: ['help', 'version', 'database-url'],
+  import: ['help', 'version', 'database-url', 'from', 'dry-run'],
+  export: ['help', 'version', 'database-url', 'to'],
 }
 
 try {
@@ -62,6 +74,8 @@ async function main(args: string[]) {
     ...(values.port && { PORT: values.port }),
     ...(values['database-url'] && { DATABASE_URL: values['database-url'] }),
   })
+  if (command === 'import') return importInto(config, values)
+  if (command === 'export') return exportFrom(config, values)
   // The other commands do without what this loads.
   const { migrate, run } = await import('./server.js')
   if (command === 'migrate') return print(`the schema is up to date: ${await migrate(config)}`)
@@ -103,6 +117,22 @@ function makeEntry({ name, scope, session }: { name?: string; scope?: string[]; 
   }
   print(`The key of ${name}, which is not shown again:\n\n  ${key}\n`)
   print(`Its entry in the JSON array API_KEYS:\n\n  ${JSON.stringify(entry)}`)
+}
+
+async function importInto(
+  config: Config,
+  { from, 'dry-run': dryRun }: { from?: string; 'dry-run'?: boolean },
+) {
+  if (!from) throw new Error('--from is required: a URL, a file, or - for stdin. See --help')
+  const { importFrom, withDatabase } = await import('./transfer/commands.js')
+  const { complete } = await withDatabase(config, (database) => importFrom(database, { from, dryRun }))
+  if (!complete) process.exitCode = 1
+}
+
+async function exportFrom(config: Config, { to }: { to?: string }) {
+  if (!to) throw new Error('--to is required: a file, or - for stdout. See --help')
+  const { exportTo, withDatabase } = await import('./transfer/commands.js')
+  await withDatabase(config, (database) => exportTo(database, { to }))
 }
 
 function print(text: string) {

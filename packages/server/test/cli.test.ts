@@ -26,6 +26,9 @@ t.test('the command line says how it is used, and which version it is', async (t
     '--scope',
     '--session',
     'migrate',
+    'import --from',
+    '--dry-run',
+    'export --to',
   ]) {
     t.match(help.stdout, word)
   }
@@ -44,6 +47,9 @@ t.test('what is not understood is told in one line, with what was probably meant
     [['--port', 'http'], 'PORT must be a whole number from 0 to 65535'],
     [['key', '--name', 'a', 'b'], "Unexpected argument 'b'. See --help"],
     [['key'], '--name is required'],
+    [['import', '--dry-run'], '--from is required: a URL, a file, or - for stdin. See --help'],
+    [['export'], '--to is required: a file, or - for stdout. See --help'],
+    [['export', '--from', 'a'], '--from is no option of export. See --help'],
     [
       ['key', '--name', 'a', '--scope', 'tasks:wirte'],
       '--scope must be tasks:read or tasks:write; did you mean tasks:write?',

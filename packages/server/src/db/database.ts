@@ -120,8 +120,7 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Data
     import('drizzle-orm/postgres-js'),
     import('drizzle-orm/postgres-js/migrator'),
   ])
-  // User and password go first: a question mark may stand in them.
-  const location = `PostgreSQL at ${url.replace(/^postgres:\/\/(?:.*@)?/, '').replace(/\?.*/, '')}`
+  const location = locationOf(url)
   const connect = (max: number, timeouts: { statement_timeout: number; lock_timeout: number }) =>
     postgres(url, {
       max,
@@ -140,6 +139,7 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Data
     // Servers that start together migrate one after the other: all but the first find nothing to do.
     await migrating`select pg_advisory_lock(${MIGRATION_LOCK})`
     const db = drizzle(migrating)
+    await refuseLegacySchema(db)
     await refuseNewerSchema(db)
     await migrate(db, migrations)
   } catch (error) {
@@ -158,6 +158,10 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Data
   }
   return { db: drizzle(client), location, ping: pingOf(drizzle(probe)), close }
 }
+
+/** Where a PostgreSQL is, for people. User and password go first: a question mark may stand in them. */
+export const locationOf = (url: string) =>
+  `PostgreSQL at ${url.replace(/^postgres:\/\/(?:.*@)?/, '').replace(/\?.*/, '')}`
 
 /** postgres.js throws at once when the URL is none. */
 function understood<T>(connect: () => T): T {
@@ -193,8 +197,17 @@ async function waitUntilReachable(
   }
 }
 
+const one = sql`(values (1)) as one`
+
+async function refuseLegacySchema(db: Db) {
+  const [found] = await db.select({ exists: sql<boolean>`to_regclass('task_batches') is not null` }).from(one)
+  if (!found!.exists) return
+  throw new DatabaseError(
+    'it is that of the Python service; set DATABASE_URL to a database of its own, and move in with "aklp-task-server import --from" and this URL',
+  )
+}
+
 async function refuseNewerSchema(db: Db) {
-  const one = sql`(values (1)) as one`
   const table = sql`drizzle.__drizzle_migrations`
   const [made] = await db.select({ exists: sql<boolean>`to_regclass('${table}') is not null` }).from(one)
   if (!made!.exists) return
@@ -214,7 +227,7 @@ const pingOf = (db: Db) => async () => {
 }
 
 /** The promise’s result, or a failure when it takes longer. What it does goes on: a driver may wait for ever. */
-async function within<T>(milliseconds: number, promise: PromiseLike<T>): Promise<T> {
+export async function within<T>(milliseconds: number, promise: PromiseLike<T>): Promise<T> {
   const late = sleep(milliseconds, undefined, { ref: false }).then(() => {
     throw new DatabaseError('no answer in time')
   })

@@ -1,0 +1,131 @@
+/**
+ * Reads the database of the Python service this one replaces: the tables task_batches and tasks, as SQLAlchemy and
+ * Alembic made them. Rows are read as JSON, so that it does not matter whether ids are of type uuid or text, times with or
+ * without time zone, and states an enum or text.
+ */
+import postgres from 'postgres'
+import { locationOf, within } from '../db/database.js'
+import type { Source } from './copy.js'
+import type { GivenRow } from './rows.js'
+
+const PAGE = 500
+
+/** The database cannot be read as that of the Python service; the message says why, in a line. */
+export class LegacyError extends Error {}
+
+export const isPostgres = (url: string) => /^postgres(ql)?(\+\w+)?:\/\//.test(url)
+
+/**
+ * Opens it for reading, at one moment of it. Throws {@link LegacyError}.
+ *
+ * @param url As SQLAlchemy takes it, `postgresql+asyncpg://user:password@host/database`, or without the driver.
+ * @param timeout For how many milliseconds it may say nothing at the start.
+ */
+export async function openLegacy(
+  url: string,
+  timeout: number,
+): Promise<Source & { close: () => Promise<void> }> {
+  const target = url.replace(/^postgres(ql)?(\+\w+)?:/, 'postgres:')
+  const client = connect(target)
+  const close = () => client.end({ timeout: 0 })
+  try {
+    // All statements go over the one connection, and so into this transaction.
+    await within(timeout, client`begin isolation level repeatable read, read only`)
+    const [total] = await client<[Source['total']]>`
+      select (select count(*)::int from task_batches) as batches, (select count(*)::int from tasks) as tasks`
+    return { total, rows: readRows(client), close }
+  } catch (error) {
+    await close()
+    const { code, message } = error as postgres.PostgresError
+    const reason =
+      code === '42P01'
+        ? 'it has no tables task_batches and tasks, as the database of the Python service has'
+        : message || code
+    throw new LegacyError(`cannot read ${locationOf(target)}: ${reason}`)
+  }
+}
+
+function connect(url: string) {
+  try {
+    return postgres(url, {
+      max: 1,
+      connect_timeout: 5,
+      fetch_types: false,
+      onnotice: () => {},
+      // For the transaction, however long the writing takes; and times are told with the offset of this zone.
+      connection: {
+        application_name: 'aklp-task-server',
+        idle_in_transaction_session_timeout: '0' as unknown as number,
+        TimeZone: 'UTC',
+      },
+    })
+  } catch {
+    throw new LegacyError(
+      'the URL to import from is malformed; in user and password, write %23 for # and %25 for %',
+    )
+  }
+}
+
+async function* readRows(client: postgres.Sql): Source['rows'] {
+  const batches = client<{ row: GivenRow }[]>`select row_to_json(b) as row from task_batches b`
+  for await (const page of batches.cursor(PAGE)) {
+    for (const { row } of page) yield { table: 'batches', row: toBatch(row) }
+  }
+  // The service kept no order in a batch: it is that in which the tasks were written. Where all have the moment of their
+  // transaction, that is their place in the table; and before those that stay where they were written with their batch
+  // go those that were changed since, the first change first, since a plan is worked through from its beginning.
+  const tasks = client<{ row: GivenRow; position: number; has_batch: boolean }[]>`
+    select row_to_json(t) as row, b.id is not null as has_batch,
+           (row_number() over (partition by t.batch_id
+                               order by t.created_at, t.xmin = b.xmin, age(t.xmin) desc, t.ctid) - 1)::int as position
+    from tasks t left join task_batches b on b.id::text = t.batch_id::text`
+  for await (const page of tasks.cursor(PAGE)) {
+    for (const { row, has_batch, position } of page) {
+      const isLost = row.batch_id != null && !has_batch
+      yield {
+        table: 'tasks',
+        row: { ...toTask(row), ...(has_batch ? { position } : { batch_id: null }) },
+        mended: isLost ? ['its batch is gone: without one'] : [],
+      }
+    }
+  }
+}
+
+const toBatch = (row: GivenRow): GivenRow => ({
+  id: toUuid(row.id),
+  session_id: toUuid(row.session_id),
+  reason: row.reason ?? null,
+  created_at: toTime(row.created_at),
+})
+
+const toTask = (row: GivenRow): GivenRow => ({
+  id: toUuid(row.id),
+  session_id: toUuid(row.session_id),
+  batch_id: toUuid(row.batch_id),
+  position: 0,
+  title: row.title,
+  description: row.description ?? null,
+  status: toLowerCase(row.status),
+  priority: toLowerCase(row.priority),
+  due_date: toTime(row.due_date),
+  completed_at: toTime(row.completed_at),
+  created_at: toTime(row.created_at),
+  updated_at: toTime(row.updated_at),
+})
+
+/** SQLAlchemy writes the names of an enum’s members, which are in upper case. */
+const toLowerCase = (value: unknown) => (typeof value === 'string' ? value.toLowerCase() : (value ?? null))
+
+/** As text, a UUID may stand without hyphens, as SQLAlchemy writes it where it knows no type for it. */
+function toUuid(value: unknown): unknown {
+  if (typeof value !== 'string') return value ?? null
+  if (value === '') return null
+  return value.toLowerCase().replace(/^(\w{8})(\w{4})(\w{4})(\w{4})(\w{12})$/, '$1-$2-$3-$4-$5')
+}
+
+/** asyncpg writes the first and the last moment of Python’s calendar as infinity, and reads them so. */
+function toTime(value: unknown): unknown {
+  if (value === 'infinity') return '9999-12-31T23:59:59.999Z'
+  if (value === '-infinity') return '0001-01-01T00:00:00.000Z'
+  return value ?? null
+}
