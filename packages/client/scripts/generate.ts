@@ -72,7 +72,18 @@ interface Operation {
   answer: string
   /** Where the answer is a page: the type of its items. */
   item: string | undefined
+  /** The type of the options, by the headers that it takes, and what they are. */
+  options: { type: string; names: string; isCreate: boolean }
 }
+
+const OPTIONS = 'timeout, signal, headers, retries'
+
+/** The operations that take these headers have options that set them. */
+const optionsByHeader: Record<string, Operation['options']> = {
+  'Idempotency-Key': { type: 'CreateOptions', names: `idempotencyKey, ${OPTIONS}`, isCreate: true },
+  'If-Match': { type: 'ChangeOptions', names: `ifUnchangedSince, ${OPTIONS}`, isCreate: false },
+}
+const plainOptions = { type: 'RequestOptions', names: OPTIONS, isCreate: false }
 
 const HEADER =
   '// GENERATED from packages/server/openapi.json by packages/client/scripts/generate.ts. Do not edit.\n'
@@ -165,6 +176,9 @@ function readOperation(http: string, path: string, raw: RawOperation): Operation
     body: bodySchema && named(`${capitalized(id)}Body`, body.required !== true, bodySchema),
     list: property && otherProperties.length === 0 && property[1].type === 'array' ? property[0] : undefined,
     answer: answer ? typeOf(answer, `${capitalized(id)}Answer`) : 'void',
+    options:
+      parameters.map(({ name }) => optionsByHeader[name]).find((options) => options !== undefined) ??
+      plainOptions,
     item: isPage ? typeOf(pageSchema.items!.items!, `${capitalized(id)}Item`) : undefined,
   }
 }
@@ -316,7 +330,7 @@ function writeOperations(): string {
   )
   const types = [...new Set(used)].filter((type) => schemas[type]).sort()
   return `${HEADER}import { eachItem } from '../pages.js'
-import type { RequestOptions, Send } from '../transport.js'
+import type { ChangeOptions, CreateOptions, RequestOptions, Send } from '../transport.js'
 import type { ${types.join(', ')} } from './schema.js'
 
 /** The operations by resource. \`scope\` goes along with every one that takes a session_id. */
@@ -338,13 +352,14 @@ function writeResource(resource: string): string {
 }
 
 function writeMethod(operation: Operation): string {
-  const { http, path, method, answer, query, body, list, pathParameters } = operation
+  const { http, path, method, answer, query, body, list, pathParameters, options } = operation
   const input = [
     ...(pathParameters.length > 0
       ? [`params: { ${pathParameters.map(({ name }) => name).join(', ')} }`]
       : []),
     ...(query ? [scoped('query', query.schema)] : []),
     ...(body ? [list ? `body: { ${list} }` : scoped('body', body.schema)] : []),
+    ...(options.isCreate ? ['once: true'] : []),
   ]
   return `${comment(operation, operation.description)}    ${method}: (${signature(operation).join(', ')}): Promise<${answer}> =>
       send('${http}', '${path}', ${input.length > 0 ? `{ ${input.join(', ')} }` : '{}'}, options),
@@ -352,14 +367,14 @@ function writeMethod(operation: Operation): string {
 }
 
 /** The arguments of a method, with their types. */
-function signature({ pathParameters, query, body, list }: Operation): string[] {
+function signature({ pathParameters, query, body, list, options }: Operation): string[] {
   return [
     ...pathParameters.map(({ name }) => `${name}: string`),
     ...(query ? [query.optional ? `query: ${query.type} = {}` : `query: ${query.type}`] : []),
     ...(body
       ? [list ? `${list}: ${body.type}['${list}']` : `body${body.optional ? '?' : ''}: ${body.type}`]
       : []),
-    'options?: RequestOptions',
+    `options?: ${options.type}`,
   ]
 }
 
@@ -379,7 +394,7 @@ function writeEach(operation: Operation): string {
 
 /** What the editor shows at a method. */
 function comment(operation: Operation, description: string): string {
-  const { summary, http, path, pathParameters, query, body, list, codes } = operation
+  const { summary, http, path, pathParameters, query, body, list, codes, options } = operation
   const [example] = (body?.schema.examples as object[] | undefined) ?? []
   const given = example && JSON.stringify(list ? (example as Record<string, unknown>)[list] : example)
   const lines = [
@@ -396,7 +411,7 @@ function comment(operation: Operation, description: string): string {
           `@param ${list ?? 'body'} ${list ? body.schema.properties![list]!.description : body.schema.description}`,
         ]
       : []),
-    '@param options For this call only: timeout, signal, headers, retries.',
+    `@param options For this call only: ${options.names}.`,
     ...(codes.length > 0 ? [`@throws {AklpError} with the code ${codes.join(', ')}.`] : []),
     ...(given
       ? [
@@ -418,13 +433,14 @@ function writeTools(): string {
     parameters: inputOf(operation),
   }))
   return `${HEADER}import type { Tool } from '../tools.js'
+import type { ChangeOptions, CreateOptions } from '../transport.js'
 import type { Operations } from './operations.js'
 
 /** Every operation as a tool, called as in the OpenAPI document. */
 export const tools: Tool[] = ${JSON.stringify(tools, null, 2)}
 
 /** The input is a model's: the service checks it. */
-type Call = (client: Operations, input: any) => Promise<unknown>
+type Call = (client: Operations, input: any, options?: CreateOptions & ChangeOptions) => Promise<unknown>
 
 /** How each tool is called with its input. */
 export const calls: Record<string, Call> = {
@@ -466,7 +482,6 @@ function writeCall({ id, resource, method, pathParameters, query, body, list }: 
   const rest = query ? 'query' : 'body'
   const taken = list ? [...parameters, list] : [...parameters, ...(query || body ? [`...${rest}`] : [])]
   const given = [...parameters, ...(list ? [list] : query || body ? [rest] : [])]
-  const input =
-    taken.length === 0 ? '' : taken[0]!.startsWith('...') ? `, ${rest}` : `, { ${taken.join(', ')} }`
-  return `  ${id}: (client${input}) => client.${resource}.${method}(${given.join(', ')}),`
+  const input = taken.length === 0 ? '_' : taken[0]!.startsWith('...') ? rest : `{ ${taken.join(', ')} }`
+  return `  ${id}: (client, ${input}, options) => client.${resource}.${method}(${[...given, 'options'].join(', ')}),`
 }

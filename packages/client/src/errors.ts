@@ -1,5 +1,5 @@
 /** What a call can fail with: an answer of the service that is no success, or no answer at all. */
-import type { Problem } from './generated/schema.js'
+import type { Problem, Task } from './generated/schema.js'
 
 /** Every kind of problem that the service can answer. A code never changes its meaning. */
 export type ErrorCode = Problem['error_code']
@@ -53,9 +53,13 @@ export class UnauthorizedError extends AklpError {
 export class NotFoundError extends AklpError {
   override name = 'NotFoundError'
 }
-/** 409: the request contradicts what is there. */
+/** 409 and 412: the request contradicts what is there. */
 export class ConflictError extends AklpError {
   override name = 'ConflictError'
+  /** The task as it is now, where somebody changed it since `ifUnchangedSince`. */
+  get current(): Task | undefined {
+    return this.problem?.current
+  }
 }
 /** 429: too many requests; `retryAfter` says when the next one is welcome. */
 export class RateLimitError extends AklpError {
@@ -104,6 +108,7 @@ const kinds: Record<number, typeof AklpError> = {
   403: UnauthorizedError,
   404: NotFoundError,
   409: ConflictError,
+  412: ConflictError,
   422: ValidationError,
   429: RateLimitError,
 }
@@ -125,8 +130,11 @@ function readProblem(text: string): Problem | undefined {
 
 /** All that is to be changed, for a reader who sees nothing else. */
 function explain(status: number, detail: string, problem: Problem | undefined): string {
-  const { error_code, title, errors = [], error_count = 0 } = problem ?? {}
-  if (errors.length === 0) return `${[status, error_code].filter(Boolean).join(' ')}: ${detail}`
+  const { error_code, title, errors = [], error_count = 0, current } = problem ?? {}
+  if (errors.length === 0) {
+    const now = current ? `\nIt is now: ${JSON.stringify(current)}` : ''
+    return `${[status, error_code].filter(Boolean).join(' ')}: ${detail}${now}`
+  }
   const untold = error_count - errors.length
   return [
     `${status} ${error_code}: ${title}`,

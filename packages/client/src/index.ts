@@ -16,4 +16,4 @@ export {
 } from './errors.js'
 export type { Operations } from './generated/operations.js'
 export type * from './generated/schema.js'
-export type { ClientOptions, RequestOptions, Retry } from './transport.js'
+export type { ChangeOptions, ClientOptions, CreateOptions, RequestOptions, Retry } from './transport.js'

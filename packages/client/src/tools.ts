@@ -2,6 +2,7 @@
 import { AklpError, InputError } from './errors.js'
 import type { Operations } from './generated/operations.js'
 import { calls, tools } from './generated/tools.js'
+import type { ChangeOptions, CreateOptions } from './transport.js'
 
 export { tools }
 
@@ -25,14 +26,21 @@ export interface ToolResult {
  *
  * @param client The client, or a session: then a session_id of the model's own making has no effect.
  * @param input What the model gave: an object, or its JSON.
+ * @param options For this call only. The id of the model's tool call is a good `idempotencyKey`: a conversation that
+ *   is replayed then creates nothing twice. Calls that create nothing have no use for it.
  */
-export async function callTool(client: Operations, name: string, input: unknown): Promise<ToolResult> {
+export async function callTool(
+  client: Operations,
+  name: string,
+  input: unknown,
+  options?: CreateOptions & ChangeOptions,
+): Promise<ToolResult> {
   try {
     const call = Object.hasOwn(calls, name) && calls[name]
     if (!call) throw new InputError(`There is no tool ${name}. There are: ${Object.keys(calls).join(', ')}.`)
     const given = typeof input === 'string' ? parseJson(input) : input
     if (given === null || typeof given !== 'object') throw new InputError('The input must be a JSON object.')
-    const answer = await call(client, given)
+    const answer = await call(client, given, options)
     return { content: answer === undefined ? 'Done.' : JSON.stringify(answer), is_error: false }
   } catch (error) {
     if (error instanceof AklpError || error instanceof InputError)

@@ -13,6 +13,25 @@ export interface RequestOptions {
   retries?: number | undefined
 }
 
+/** What can be set for a call that creates. */
+export interface CreateOptions extends RequestOptions {
+  /**
+   * Makes the call take effect once, however often it is made: with a key that was used before, the first answer comes
+   * again. 1 to 255 visible ASCII characters that name the step, such as `${session_id}:plan:1`; then also an agent
+   * that thinks of the same step twice does it once. Unless set, each call has a random one for its own tries.
+   */
+  idempotencyKey?: string | undefined
+}
+
+/** What can be set for a call that changes one task. */
+export interface ChangeOptions extends RequestOptions {
+  /**
+   * The `updated_at` of the task as it is known. If somebody changed the task since, nothing is done, and the call
+   * fails with a ConflictError that has the `current` task.
+   */
+  ifUnchangedSince?: string | undefined
+}
+
 /** What can be set for a client, and for all its calls. */
 export interface ClientOptions extends RequestOptions {
   /** Where the service is, such as `http://localhost:8001`. */
@@ -41,8 +60,8 @@ export interface Retry {
 export type Send = <T>(
   method: string,
   path: string,
-  input: { params?: Record<string, string>; query?: object; body?: object },
-  options: RequestOptions | undefined,
+  input: { params?: Record<string, string>; query?: object; body?: object; once?: boolean },
+  options: (CreateOptions & ChangeOptions) | undefined,
 ) => Promise<T>
 
 /** The bounds of the wait before the first and before any later try; in between it doubles. */
@@ -60,12 +79,15 @@ export function createSend(client: ClientOptions): Send {
   return async <T>(
     method: string,
     path: string,
-    { params = {}, query = {}, body }: Parameters<Send>[2],
-    options: RequestOptions = {},
+    { params = {}, query = {}, body, once }: Parameters<Send>[2],
+    options: CreateOptions & ChangeOptions = {},
   ) => {
     const call = `${method} ${path}`
     const url = base + fillIn(path, params) + search(query)
     const payload = body && JSON.stringify(body, refuseInvalidDates)
+    // All tries have the same key.
+    const key = once && idempotencyKey(options.idempotencyKey ?? randomKey())
+    const { ifUnchangedSince } = options
     const retries = options.retries ?? client.retries ?? 2
     const timeout = Math.min(options.timeout ?? client.timeout ?? 30_000, LONGEST_TIMEOUT)
     const limit = startLimit(call, timeout, [client.signal, options.signal])
@@ -76,6 +98,8 @@ export function createSend(client: ClientOptions): Send {
       const headers = {
         accept: 'application/json',
         ...(payload && { 'content-type': 'application/json' }),
+        ...(key && { 'idempotency-key': key }),
+        ...(ifUnchangedSince && { 'if-match': `"${ifUnchangedSince}"` }),
         ...(bearer && { authorization: `Bearer ${bearer}` }),
         ...clientHeaders,
         ...(options.headers && lowerCased(options.headers)),
@@ -106,7 +130,7 @@ export function createSend(client: ClientOptions): Send {
           return await attempt()
         } catch (error) {
           limit.signal.throwIfAborted()
-          if (tries > retries || !mayPass(error, method)) throw error
+          if (tries > retries || !mayPass(error, ifUnchangedSince === undefined)) throw error
           // Full jitter: callers that failed together do not come back together.
           const backoff = Math.random() * Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (tries - 1))
           const delay = 1000 * ((error as AklpError).retryAfter ?? 0) + backoff
@@ -168,12 +192,31 @@ function refuseInvalidDates(this: Record<string, unknown>, name: string, value: 
   return value
 }
 
-/** Whether another try may succeed and does no harm. */
-function mayPass(error: unknown, method: string): error is AklpError | ConnectionError {
-  // A create that may have been sent may have taken effect, and once more would be one too many.
-  const repeatable = method !== 'POST'
+/** A key as it is sent: a string of a structured field (RFC 9651, section 3.3.3). */
+function idempotencyKey(key: string): string {
+  if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
+    throw new InputError(
+      `idempotencyKey must be 1 to 255 visible ASCII characters, not ${JSON.stringify(key)}`,
+    )
+  }
+  return `"${key.replace(/["\\]/g, '\\$&')}"`
+}
+
+/** 128 random bits. crypto.randomUUID is not there in pages without TLS. */
+const randomKey = () =>
+  crypto
+    .getRandomValues(new Uint8Array(16))
+    .reduce((key, byte) => key + byte.toString(16).padStart(2, '0'), '')
+
+/**
+ * Whether another try may succeed and does no harm. A change on a condition that may have taken effect is not
+ * `repeatable`: the second time, the condition would fail because of the first.
+ */
+function mayPass(error: unknown, repeatable: boolean): error is AklpError | ConnectionError {
   if (error instanceof ConnectionError) return repeatable || !error.maybeSent
-  return error instanceof AklpError && repeatable && [429, 500, 502, 503, 504].includes(error.status)
+  if (!(error instanceof AklpError)) return false
+  if (error.status === 429 || error.error_code === 'idempotency_in_progress') return true
+  return repeatable && [500, 502, 503, 504].includes(error.status)
 }
 
 /** What ends a call early: its timeout and the signals it was given. */

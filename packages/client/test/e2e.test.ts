@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { createClient, NotFoundError, type Task, ValidationError } from '../src/index.js'
+import { ConflictError, createClient, NotFoundError, type Task, ValidationError } from '../src/index.js'
 import { callTool, tools } from '../src/tools.js'
 import { failure, inProcess, startService } from './support.js'
 
@@ -105,6 +105,34 @@ async function suite(t: Test, baseUrl: string, fetch: Fetch) {
     t.equal((await session.tasks.list({ status: 'pending' })).total, 0)
   })
 
+  await t.test(
+    'a create with the same key of one’s own happens once, also from another client',
+    async (t) => {
+      const session = aklp.session(randomUUID())
+      const key = `${randomUUID()}:plan:1`
+      const plan = { reason: 'once', tasks: [{ title: 'a' }, { title: 'b' }] }
+      const first = await session.batches.create(plan, { idempotencyKey: key })
+      t.same(await session.batches.create(plan, { idempotencyKey: key }), first)
+      t.equal((await session.tasks.list()).total, 2)
+      const other = { reason: 'another', tasks: [{ title: 'c' }] }
+      const error = await failure(session.batches.create(other, { idempotencyKey: key }), ValidationError)
+      t.equal(error.error_code, 'idempotency_key_reused')
+      t.not((await session.batches.create(plan)).id, first.id, 'without a key it is a new one')
+    },
+  )
+
+  await t.test('a task that somebody changed since is not overwritten', async (t) => {
+    const seen = await aklp.tasks.create({ title: 'a' })
+    const changed = await aklp.tasks.update(seen.id, { title: 'b' }, { ifUnchangedSince: seen.updated_at })
+    const late = aklp.tasks.update(seen.id, { title: 'c' }, { ifUnchangedSince: seen.updated_at })
+    const error = await failure(late, ConflictError)
+    t.equal(error.error_code, 'task_changed')
+    t.same(error.current, changed)
+    t.match(error.message, JSON.stringify(changed))
+    await failure(aklp.tasks.delete(seen.id, { ifUnchangedSince: seen.updated_at }), ConflictError)
+    await aklp.tasks.delete(seen.id, { ifUnchangedSince: error.current!.updated_at })
+  })
+
   await t.test('the message of a refusal alone says what to change', async (t) => {
     const bad = { titel: 'a', status: 'complete', priority: 'urgent' } as unknown as { title: string }
     const error = await failure(
@@ -152,6 +180,10 @@ async function suite(t: Test, baseUrl: string, fetch: Fetch) {
     t.match(await call('bulkDeleteTasks', { ids: [a.id, b.id] }), { deleted_count: 1, not_found: [a.id] })
     t.match(await call('getHealth', {}), { status: 'healthy' })
     t.equal(await aklp.session(randomUUID()).batches.latest(), null)
+
+    const again = { idempotencyKey: `call:${randomUUID()}` }
+    const once = await callTool(session, 'createTask', { title: 'd' }, again)
+    t.same(await callTool(session, 'createTask', { title: 'd' }, again), once, 'a call that is replayed')
   })
 
   await t.test('the mistakes of a model come back as what to change', async (t) => {

@@ -7,8 +7,9 @@ import {
   type Client,
   type ClientOptions,
   ConflictError,
-  ConnectionError,
+  type ConnectionError,
   createClient,
+  InputError,
   NotFoundError,
   RateLimitError,
   type Retry,
@@ -84,18 +85,64 @@ t.test('a failure that may pass is tried again, where that does no harm', async 
   }
 })
 
-t.test('a create that may have been sent is never tried again', async (t) => {
-  for (const answer of [
-    ...[429, 500, 502, 503, 504].map((status) => json(status, {}, { 'retry-after': '0' })),
-    cut,
-    cutInBody,
-  ]) {
-    const { aklp, requests, retries } = await faulty(t, [answer, fine])
-    const error = await failure(create(aklp), Error)
-    if (error instanceof ConnectionError) t.equal(error.maybeSent, true)
-    t.equal(requests.length, 1)
-    t.equal(retries.length, 0)
+t.test('a create is tried again under the same key, which no other call has', async (t) => {
+  const keys = new Set<unknown>()
+  for (const answer of [...[429, 500, 502, 503, 504].map((status) => json(status, {})), cut, cutInBody]) {
+    const { aklp, requests } = await faulty(t, [answer, answer, fine])
+    await create(aklp)
+    const sent = requests.map(({ headers }) => headers['idempotency-key'])
+    t.equal(sent.length, 3)
+    t.match(sent[0], /^"[0-9a-f]{32}"$/)
+    t.equal(new Set(sent).size, 1)
+    keys.add(sent[0])
   }
+  t.equal(keys.size, 7)
+})
+
+t.test('a key of one’s own is sent as it is, in quotes; one that cannot be sent is refused', async (t) => {
+  const { aklp, requests } = await faulty(t, [fine])
+  for (const [key, sent] of [
+    [`${id}:plan:1`, `"${id}:plan:1"`],
+    ['a"b\\c', '"a\\"b\\\\c"'],
+    ['a'.repeat(255), `"${'a'.repeat(255)}"`],
+  ] as const) {
+    await aklp.tasks.create({ title: 'a' }, { idempotencyKey: key })
+    t.equal(requests.at(-1)!.headers['idempotency-key'], sent)
+  }
+  for (const key of ['', 'a b', '계획', 'a'.repeat(256)]) {
+    await failure(aklp.tasks.create({ title: 'a' }, { idempotencyKey: key }), InputError)
+  }
+  t.equal(requests.length, 3, 'nothing was sent')
+})
+
+t.test('an earlier request that is not finished yet is waited for', async (t) => {
+  const busy = json(409, { error_code: 'idempotency_in_progress' })
+  const { aklp, requests } = await faulty(t, [busy, fine])
+  t.same(await create(aklp), { id })
+  t.equal(requests.length, 2)
+})
+
+t.test('only calls that create have a key', async (t) => {
+  const { aklp, requests } = await faulty(t, [fine])
+  for (const call of [read, change, remove]) await call(aklp)
+  t.same(
+    requests.map(({ headers }) => headers['idempotency-key']),
+    [undefined, undefined, undefined],
+  )
+})
+
+t.test('a change on a condition is not tried again where it may have taken effect', async (t) => {
+  const changeIf = (aklp: Client) =>
+    aklp.tasks.update(id, { status: 'completed' }, { ifUnchangedSince: '2025-12-06T10:00:00.000Z' })
+  for (const answer of [...[500, 502, 503, 504].map((status) => json(status, {})), cut, cutInBody]) {
+    const { aklp, requests } = await faulty(t, [answer, fine])
+    await failure(changeIf(aklp), Error)
+    t.equal(requests.length, 1)
+    t.equal(requests[0]!.headers['if-match'], '"2025-12-06T10:00:00.000Z"')
+  }
+  const { aklp, requests } = await faulty(t, [json(429, {}), fine])
+  await changeIf(aklp)
+  t.equal(requests.length, 2)
 })
 
 t.test('a create that found nobody is tried again', async (t) => {

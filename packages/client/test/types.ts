@@ -53,6 +53,17 @@ export async function answers() {
   same<Task['priority'], 'high' | 'medium' | 'low' | null>(true)
 }
 
+export async function options() {
+  await aklp.tasks.create({ title: 'a' }, { idempotencyKey: 'plan:1' })
+  await session.batches.create({ tasks: [] }, { idempotencyKey: 'plan:1', timeout: 1 })
+  await aklp.tasks.update(task.id, {}, { ifUnchangedSince: task.updated_at })
+  await session.tasks.delete(task.id, { ifUnchangedSince: task.updated_at })
+  // @ts-expect-error a list creates nothing
+  await aklp.tasks.list({}, { idempotencyKey: 'plan:1' })
+  // @ts-expect-error a create changes nothing that was there
+  await aklp.tasks.create({ title: 'a' }, { ifUnchangedSince: task.updated_at })
+}
+
 export async function inputs() {
   // Times go in as Date or text, and null clears.
   await aklp.tasks.create({ title: 'a', due_date: new Date() })

@@ -75,7 +75,7 @@ export interface Server {
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
 
 export const startService = (database: string) =>
-  startServer([path('../dist/server.js')], database, '/api/v1/tasks?limit=1')
+  startServer([path('../dist/cli.js')], database, '/api/v1/tasks?limit=1')
 
 export const startFloor = (database: string) =>
   startServer(['--import', import.meta.resolve('tsx'), path('floor.ts')], database, '/api/v1/tasks')

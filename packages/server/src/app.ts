@@ -5,7 +5,9 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { type TSchema, Type } from '@sinclair/typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
 import { parse as parseJson } from 'secure-json-parse'
-import { anonymous, type Caller } from './access/caller.js'
+import { answerBrowsers, securityHeaders } from './access/browsers.js'
+import { protect } from './access/plugin.js'
+import { limitConcurrency } from './admission.js'
 import { batchRoutes } from './batches/routes.js'
 import { batchComponents } from './batches/schemas.js'
 import { createBatchStore } from './batches/store.js'
@@ -24,23 +26,19 @@ import { taskComponents } from './tasks/schemas.js'
 import { createTaskStore } from './tasks/store.js'
 import { createCompiler, readIntegers } from './validation.js'
 
-declare module 'fastify' {
-  interface FastifyRequest {
-    caller: Caller
-  }
-}
-
 const MAX_BODY_BYTES = 1024 * 1024
 const NO_HOST = 'A request needs the header Host (RFC 9112, section 3.2).'
 
 export interface AppOptions {
   database: Pick<Database, 'db' | 'ping'>
-  config: Pick<Config, 'REQUEST_TIMEOUT_MS' | 'IDEMPOTENCY_KEY_DAYS'>
+  config: Config
+  /** Aborted when the service is about to stop: it says so to balancers, and goes on answering. */
+  stopping?: AbortSignal
   /** Where to log; nowhere unless given. */
   logger?: FastifyBaseLogger
 }
 
-export async function buildApp({ database, config, logger }: AppOptions): Promise<FastifyInstance> {
+export async function buildApp({ database, config, stopping, logger }: AppOptions): Promise<FastifyInstance> {
   const requestLog = new RequestLog()
   const app = Fastify({
     ...(logger && { loggerInstance: logger }),
@@ -51,6 +49,7 @@ export async function buildApp({ database, config, logger }: AppOptions): Promis
       return typeof given === 'string' && /^[\x21-\x7e]{1,128}$/.test(given) ? given : randomUUID()
     },
     bodyLimit: MAX_BODY_BYTES,
+    ...(config.TRUSTED_PROXIES.length > 0 && { trustProxy: config.TRUSTED_PROXIES }),
     // The bound on the arrival of a request, against senders that never finish.
     requestTimeout: config.REQUEST_TIMEOUT_MS,
     http: {
@@ -67,7 +66,7 @@ export async function buildApp({ database, config, logger }: AppOptions): Promis
     clientErrorHandler: handleClientError,
     // A path that cannot be decoded has no route, and so none of the hooks below.
     frameworkErrors: (error, request, reply) => {
-      reply.header('x-request-id', request.id)
+      reply.headers({ 'x-request-id': request.id, ...securityHeaders })
       handleError(error, request, reply)
       requestLog.requestCompleted(null, request, reply)
     },
@@ -80,23 +79,25 @@ export async function buildApp({ database, config, logger }: AppOptions): Promis
     done(complete ? undefined : new ApiError('bad_request', NO_HOST, { connection: 'close' }))
   })
   boundRequests(app, config.REQUEST_TIMEOUT_MS)
-  closePromptly(app)
+  closePromptly(app, stopping)
+  answerBrowsers(app, config)
   const refuseOtherMethods = refuseUnknownRoutes(app)
 
-  app.decorateRequest('caller', { getter: () => anonymous })
   // Answers are JSON already, or small.
   app.setSerializerCompiler(() => JSON.stringify)
   parseOnlyJson(app)
   validateStrictly(app, [...taskComponents, ...batchComponents, Health, Problem])
 
-  await registerOpenapi(app)
-  await app.register(healthRoutes, database)
+  await registerOpenapi(app, config)
+  await app.register(healthRoutes, { ping: database.ping, stopping })
   await app.register(
     async (api) => {
+      protect(api, config)
       // An operation without parameters refuses them, too: a misspelt filter must not act on everything.
       api.addHook('onRoute', (route) => {
         route.schema = { querystring: Strict({}), ...route.schema }
       })
+      limitConcurrency(api, config.DATABASE_POOL_SIZE)
       // What the stores answer is JSON already.
       api.addHook('onRequest', (_request, reply, done) => {
         reply.type(JSON_TYPE)

@@ -1,13 +1,14 @@
 /** The settings: from the environment, and from a file .env in the working directory where the environment has none. */
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
-import { type Static, Type } from '@sinclair/typebox'
+import { type Static, type TSchema, Type } from '@sinclair/typebox'
+import { ApiKey } from './access/keys.js'
 import { Defaulted, OneOf } from './schemas.js'
 import { suggest } from './suggest.js'
 import { createCompiler, explain, readIntegers } from './validation.js'
 
-const milliseconds = (value: number, description: string) =>
-  Defaulted(Type.Integer({ minimum: 1, maximum: 3_600_000, default: value, description }))
+const milliseconds = (value: number, description: string, minimum = 1) =>
+  Defaulted(Type.Integer({ minimum, maximum: 3_600_000, default: value, description }))
 
 /** Every setting, under the name of its environment variable. */
 const Config = Type.Object({
@@ -44,7 +45,53 @@ const Config = Type.Object({
     'How long a statement of PostgreSQL waits for one that holds its rows.',
   ),
   REQUEST_TIMEOUT_MS: milliseconds(15_000, 'After which time a request is answered with 503.'),
+  SHUTDOWN_DELAY_MS: milliseconds(
+    0,
+    'How long to go on answering after SIGTERM, with /readyz at 503, until every balancer has seen that.',
+    0,
+  ),
   SHUTDOWN_TIMEOUT_MS: milliseconds(10_000, 'How long requests in flight may take at shutdown.'),
+  AUTH: Type.Optional(
+    OneOf(['off'], {
+      description:
+        '`off` where everybody on the network is trusted. Unset, callers need a key or token; without any set, the service listens on this machine only.',
+    }),
+  ),
+  API_KEYS: Defaulted(
+    Type.Array(ApiKey, {
+      default: [],
+      description: 'The keys, as a JSON array; the command `key` makes one.',
+    }),
+  ),
+  JWT_ISSUER: Type.Optional(Type.String({ description: 'Who issues tokens, as their claim `iss` says.' })),
+  JWT_AUDIENCE: Type.Optional(
+    Type.String({ description: 'For whom tokens must be, as their claim `aud` says.' }),
+  ),
+  JWT_JWKS_URL: Type.Optional(
+    Type.String({ format: 'private-url', description: 'Where the issuer’s public keys are.' }),
+  ),
+  RATE_LIMIT_PER_MINUTE: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000,
+      description: 'Most requests of a caller in a minute; any number unless set.',
+    }),
+  ),
+  CORS_ORIGINS: Defaulted(
+    Type.Array(Type.String({ format: 'origin' }), {
+      default: [],
+      description: 'Origins whose pages may call the service, with commas between.',
+    }),
+  ),
+  TRUSTED_PROXIES: Defaulted(
+    Type.Array(Type.String({ format: 'network' }), {
+      default: [],
+      description: 'Addresses whose X-Forwarded-For is believed, with commas between.',
+    }),
+  ),
+  DOCS: Defaulted(
+    OneOf(['on', 'off'], { default: 'on', description: 'Whether /docs and /openapi.json are there.' }),
+  ),
   IDEMPOTENCY_KEY_DAYS: Defaulted(
     Type.Integer({
       minimum: 1,
@@ -93,13 +140,49 @@ export function loadConfig(environment: Record<string, string | undefined>): Con
     }
   }
   readIntegers(Config, config)
+  readLists(config)
   const check = createCompiler([])(Config)
   if (!check(config)) {
     const [mistake] = explain(check.errors!, 1).mistakes
     const { path, message, did_you_mean } = mistake!
     throw new ConfigError(`${path} ${message}${did_you_mean ? `; did you mean ${did_you_mean}?` : ''}`)
   }
+  const contradiction = findContradiction(config as Config)
+  if (contradiction !== undefined) throw new ConfigError(contradiction)
   return config as Config
+}
+
+/** Reads lists in place: JSON, or texts with commas between. */
+function readLists(config: Record<string, unknown>) {
+  for (const [name, property] of Object.entries<TSchema>(Config.properties)) {
+    const text = config[name]
+    if (property.type !== 'array' || typeof text !== 'string') continue
+    try {
+      config[name] = text.trimStart().startsWith('[')
+        ? JSON.parse(text)
+        : text.split(',').map((item) => item.trim())
+    } catch {
+      throw new ConfigError(`${name} is not valid JSON`)
+    }
+  }
+}
+
+/** What is wrong between settings of which each is right. */
+function findContradiction(config: Config): string | undefined {
+  const { AUTH, API_KEYS, JWT_ISSUER, JWT_AUDIENCE, JWT_JWKS_URL } = config
+  const ofTokens = { JWT_ISSUER, JWT_AUDIENCE, JWT_JWKS_URL }
+  const missing = Object.entries(ofTokens).find(([, value]) => value === undefined)?.[0]
+  const given = Object.entries(ofTokens).find(([, value]) => value !== undefined)?.[0]
+  if (missing && given) return `${missing} must be set, since ${given} is`
+  if (AUTH === 'off' && (API_KEYS.length > 0 || given)) {
+    return `AUTH=off lets everybody in, whatever ${given ?? 'API_KEYS'} says: set one or the other`
+  }
+  for (const field of ['name', 'hash'] as const) {
+    const values = API_KEYS.map((key) => key[field])
+    const twice = values.findIndex((value, i) => values.indexOf(value) !== i)
+    if (twice !== -1) return `API_KEYS[${twice}].${field} is that of another key`
+  }
+  return undefined
 }
 
 /**

@@ -25,6 +25,16 @@ const catalogue = {
   ],
   invalid_json: [400, 'The body is not JSON', 'The body is not valid JSON: Unexpected end of JSON input.'],
   empty_body: [400, 'The body is empty', 'This operation takes a JSON body, and none was sent.'],
+  unauthorized: [
+    401,
+    'A key or token is needed',
+    'Send the key or token of the caller in the header Authorization, as "Bearer", a space and the key or token.',
+  ],
+  forbidden: [
+    403,
+    'The key or token does not allow it',
+    'This operation needs the scope tasks:write, which the key or token does not have. Use one that has it.',
+  ],
   task_not_found: [
     404,
     'No such task',
@@ -75,6 +85,11 @@ const catalogue = {
     'The request breaks the schema',
     '1 mistake. status in the body must be pending, in_progress or completed; did you mean completed?',
   ],
+  rate_limited: [
+    429,
+    'Too many requests',
+    'More requests than this caller may send in a minute. Send it again after Retry-After seconds.',
+  ],
   idempotency_key_reused: [
     422,
     'The key belongs to another request',
@@ -90,6 +105,21 @@ const catalogue = {
     503,
     'The database is unavailable',
     'The database cannot be reached for the moment. Send the same request again after Retry-After seconds; before repeating a create, look whether it took effect.',
+  ],
+  issuer_unavailable: [
+    503,
+    'The issuer of the token is unavailable',
+    'The token cannot be checked, since the keys of its issuer cannot be read for the moment. Send the same request again after Retry-After seconds.',
+  ],
+  overloaded: [
+    503,
+    'The service is overloaded',
+    'More requests came than the service can answer, and this one was refused: nothing of it took effect. Send it again after Retry-After seconds.',
+  ],
+  shutting_down: [
+    503,
+    'The service is about to stop',
+    'The service is about to stop. Send the request again after Retry-After seconds: another instance answers it.',
   ],
   timeout: [
     503,
@@ -212,7 +242,7 @@ export function problems(...codes: ErrorCode[]) {
     const ofStatus = codes.filter((code) => catalogue[code][0] === status)
     responses[status] = {
       description: ofStatus.map((code) => `\`${code}\`: ${catalogue[code][1]}.`).join(' '),
-      headers: { ...responseHeaders, ...(repeatable.has(status) && retryAfterHeader) },
+      headers: { ...responseHeaders, ...headersOf[status] },
       content: {
         'application/problem+json': {
           schema: Type.Ref(Problem.$id!),
@@ -230,13 +260,32 @@ const retryAfterHeader = {
     description: `After how many seconds another try makes sense, as \`${RETRY_AFTER}\`.`,
   },
 }
+const challengeHeader = {
+  'WWW-Authenticate': {
+    type: 'string',
+    description: 'The challenge of RFC 6750: `error` says what is wrong, `scope` what the operation needs.',
+  },
+}
+/** The headers of errors, by status. */
+const headersOf: Record<number, object> = {
+  401: challengeHeader,
+  403: challengeHeader,
+  409: retryAfterHeader,
+  429: retryAfterHeader,
+  503: retryAfterHeader,
+}
 
 /** The errors that every operation can answer, those of one that takes a body, and of one that creates. */
 export const commonProblems = [
   'bad_request',
+  'unauthorized',
+  'forbidden',
   'validation_error',
+  'rate_limited',
   'internal_error',
   'database_unavailable',
+  'issuer_unavailable',
+  'overloaded',
   'timeout',
 ] as const
 export const bodyProblems = [
@@ -282,7 +331,7 @@ function toApiError(error: FastifyError, request: FastifyRequest): ApiError {
 
 /** Fastify stops at the first part of a request that fails; this checks them all, to tell every mistake at once. */
 function validationError(request: FastifyRequest): ApiError {
-  const errors: Problem['errors'] = []
+  const errors: NonNullable<Problem['errors']> = []
   let error_count = 0
   for (const [part, place] of [
     ['params', 'path'],
@@ -297,6 +346,11 @@ function validationError(request: FastifyRequest): ApiError {
     errors.push(...mistakes.map((mistake) => ({ in: place, ...mistake })))
     error_count += count
   }
+  return mistaken(errors, error_count)
+}
+
+/** Tells the mistakes of a request. */
+export function mistaken(errors: NonNullable<Problem['errors']>, error_count = errors.length): ApiError {
   const told = errors.slice(0, 5).map(sentence)
   const rest = error_count - told.length
   const detail = [
@@ -332,10 +386,13 @@ function send(reply: FastifyReply, error: ApiError, request: FastifyRequest) {
   )
 }
 
-/** The one error handler. What the service did wrong is logged, without SQL, values or stack. */
+/**
+ * The one error handler. What went wrong unforeseen is logged, without SQL, values or stack. A refusal is not: it has
+ * its line as a request, and under an overload more would cost too much.
+ */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
   const apiError = toApiError(error, request)
-  if (catalogue[apiError.code][0] >= 500) {
+  if (apiError !== error && catalogue[apiError.code][0] >= 500) {
     const { code, message } = driverError(error)
     request.log.error({ error_code: apiError.code, cause: { code, message } }, 'request failed')
   }
@@ -382,6 +439,9 @@ export function refuseUnknownRoutes(app: FastifyInstance) {
   }
 }
 
+/** How many milliseconds a peer has to read what is wrong before its connection is cut. */
+const LINGER = 1000
+
 /** Answers what is no readable HTTP, where there is no request yet: straight to the socket, and closes it. */
 export function handleClientError(error: NodeJS.ErrnoException, socket: Socket) {
   if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
@@ -394,6 +454,9 @@ export function handleClientError(error: NodeJS.ErrnoException, socket: Socket) 
   const id = uuidv7()
   const problem = toProblem(new ApiError(code), { path: '', id })
   const body = JSON.stringify(problem)
+  // A peer that takes no notice of the end would keep the socket.
+  const linger = setTimeout(() => socket.destroy(), LINGER)
+  socket.once('close', () => clearTimeout(linger))
   socket.end(
     [
       `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,

@@ -1,8 +1,9 @@
-/** Whether the service and its database work. */
+/** Whether the service and its database work: for people at /health, for what runs and balances it at the other two. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type Static, Type } from '@sinclair/typebox'
+import { ApiError, problems } from './errors.js'
 import { JSON_TYPE } from './json.js'
-import { answer, OneOf, ref } from './schemas.js'
+import { answer, OneOf, ref, responseHeaders } from './schemas.js'
 import { version } from './version.js'
 
 export const Health = Type.Object(
@@ -21,11 +22,21 @@ export const Health = Type.Object(
 )
 export type Health = Static<typeof Health>
 
-/** `ping` asks the database, and fails when no answer comes in time. */
-export const healthRoutes: FastifyPluginAsyncTypebox<{ ping: () => Promise<void> }> = async (
-  app,
-  { ping },
-) => {
+/** What a probe that succeeds answers; it looks at the status alone. */
+const ok = (description: string) => ({
+  description,
+  headers: responseHeaders,
+  content: { 'text/plain': { schema: Type.String({ examples: ['ok'] }) } },
+})
+
+export interface HealthOptions {
+  /** Asks the database, and fails when no answer comes in time. */
+  ping: () => Promise<void>
+  /** Aborted when the service is about to stop. */
+  stopping: AbortSignal | undefined
+}
+
+export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { ping, stopping }) => {
   app.get(
     '/health',
     {
@@ -47,6 +58,45 @@ export const healthRoutes: FastifyPluginAsyncTypebox<{ ping: () => Promise<void>
         : { status: 'degraded', version, database: 'unhealthy' }
       reply.type(JSON_TYPE)
       return JSON.stringify(health)
+    },
+  )
+
+  app.get(
+    '/livez',
+    {
+      schema: {
+        operationId: 'getLiveness',
+        tags: ['health'],
+        summary: 'Find out whether the process works',
+        description:
+          'Answers 200 while the process runs, whatever the database does. An orchestrator restarts a process that does not answer.',
+        response: { 200: ok('The process works.') },
+      },
+    },
+    async (_request, reply) => reply.type('text/plain').send('ok'),
+  )
+
+  app.get(
+    '/readyz',
+    {
+      schema: {
+        operationId: 'getReadiness',
+        tags: ['health'],
+        summary: 'Find out whether to send requests here',
+        description:
+          'Answers 200 while the database answers and the service is not about to stop, and 503 otherwise. A balancer sends requests only to those that are ready.',
+        response: {
+          200: ok('Requests are welcome.'),
+          ...problems('database_unavailable', 'shutting_down'),
+        },
+      },
+    },
+    async (_request, reply) => {
+      if (stopping?.aborted) throw new ApiError('shutting_down')
+      await ping().catch(() => {
+        throw new ApiError('database_unavailable')
+      })
+      return reply.type('text/plain').send('ok')
     },
   )
 }

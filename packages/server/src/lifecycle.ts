@@ -4,13 +4,14 @@ import type { FastifyInstance } from 'fastify'
 import { ApiError } from './errors.js'
 
 /**
- * Answers a request that is not finished in time, database included. Fastify's own `handlerTimeout` forgets the time
- * once a body has been read.
+ * Answers a request that is not finished in time, database included, and cuts off who does not take the answer.
+ * Fastify's own `handlerTimeout` forgets the time once a body has been read.
  */
 export function boundRequests(app: FastifyInstance, milliseconds: number) {
   app.addHook('onRequest', (request, reply, done) => {
     const late = setTimeout(() => {
-      if (reply.sent) return
+      // An answer that is there and still not taken.
+      if (reply.sent) return void reply.raw.destroy()
       const arrived = request.raw.complete !== false
       reply.send(
         arrived
@@ -25,8 +26,11 @@ export function boundRequests(app: FastifyInstance, milliseconds: number) {
   })
 }
 
-/** At shutdown, connections end with the answer in flight on them, and those on which nothing was asked yet at once. */
-export function closePromptly(app: FastifyInstance) {
+/**
+ * At shutdown, connections end with the answer in flight on them, and those on which nothing was asked yet at once.
+ * Once `stopping` is aborted, connections end with the next answer: nobody is on one when the service stops listening.
+ */
+export function closePromptly(app: FastifyInstance, stopping: AbortSignal | undefined) {
   let closing = false
   const silent = new Set<Socket>()
   app.server.on('connection', (socket: Socket) => {
@@ -39,7 +43,7 @@ export function closePromptly(app: FastifyInstance) {
     for (const socket of silent) socket.destroy()
   })
   app.addHook('onSend', (_request, reply, payload, done) => {
-    if (closing) reply.header('connection', 'close')
+    if (closing || stopping?.aborted) reply.header('connection', 'close')
     done(null, payload)
   })
 }

@@ -27,6 +27,7 @@ export class RequestLog extends LogController {
         method: request.method,
         route: request.routeOptions.url ?? null,
         path: pathOf(request),
+        caller: request.caller?.name,
         status: reply.statusCode,
         ms: Math.round(reply.elapsedTime * 10) / 10,
       },

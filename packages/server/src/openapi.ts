@@ -2,6 +2,7 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
+import type { Config } from './config.js'
 import { version } from './version.js'
 
 const description = `
@@ -14,6 +15,8 @@ through it over hours or days, and ask at any time what is left.
   \`GET /api/v1/batches/latest?session_id=…\`.
 - **JSON** in UTF-8 with snake_case names. Unknown fields and parameters are refused, never ignored. Lengths count
   Unicode code points; text has no NUL characters and no unpaired surrogates.
+- **Key.** Where the service asks for one, send it in the header \`Authorization: Bearer …\`. A 404 is also the answer for what is
+  in a session that the key may not see.
 - **Times** are answered as RFC 3339 in UTC with milliseconds. They are read as RFC 3339, without an offset as UTC, or as a
   date alone, midnight UTC.
 - **Errors** are \`application/problem+json\` (RFC 9457). Act on \`error_code\`; \`detail\` and \`errors\` say what to
@@ -25,7 +28,7 @@ through it over hours or days, and ask at any time what is left.
 `.trim()
 
 /** To be registered before the routes. */
-export async function registerOpenapi(app: FastifyInstance) {
+export async function registerOpenapi(app: FastifyInstance, { DOCS }: Config) {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -35,6 +38,16 @@ export async function registerOpenapi(app: FastifyInstance) {
         { name: 'tasks', description: 'Single tasks, and changes to several at once.' },
         { name: 'health', description: 'How the service is.' },
       ],
+      components: {
+        securitySchemes: {
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            description:
+              'A key of the service, or a token (JWT) of an issuer that it trusts. `tasks:read` allows to read, `tasks:write` to change; one that is bound to sessions sees and changes nothing else. A service that is set up without keys asks for none.',
+          },
+        },
+      },
     },
     transformObject: (document) =>
       'openapiObject' in document ? shareProblems(document.openapiObject) : document.swaggerObject,
@@ -44,6 +57,7 @@ export async function registerOpenapi(app: FastifyInstance) {
     },
   })
 
+  if (DOCS === 'off') return
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
 
   await app.register(swaggerUi, {

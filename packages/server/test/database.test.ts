@@ -150,7 +150,7 @@ async function onAnyDatabase(t: Test, url: string) {
 function newerServer(t: Test): string {
   const folder = newFolder(t)
   build()
-  for (const name of ['dist', 'migrations', 'package.json', 'openapi.json']) {
+  for (const name of ['dist', 'migrations', 'vendor', 'package.json', 'openapi.json']) {
     cpSync(join(server, name), join(folder, name), { recursive: true })
   }
   symlinkSync(join(server, 'node_modules'), join(folder, 'node_modules'))
@@ -164,7 +164,7 @@ function newerServer(t: Test): string {
   }
   const journal = { ...readJson('migrations/meta/_journal.json'), entries: [...entries, more] }
   writeFileSync(join(folder, 'migrations/meta/_journal.json'), JSON.stringify(journal))
-  return join(folder, 'dist/server.js')
+  return join(folder, 'dist/cli.js')
 }
 
 async function post(base: string, path: string, body: unknown): Promise<any> {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { chromium, type Page } from 'playwright-core'
 import t from 'tap'
+import { hashKey, makeKey } from '../src/access/keys.js'
 import { buildApp } from '../src/app.js'
 import { loadConfig } from '../src/config.js'
 import { openDatabase } from '../src/db/database.js'
@@ -20,9 +21,15 @@ const skip = executablePath || process.env.CI ? false : 'no Chromium on the PATH
 
 t.test('the page at /docs', { skip }, async (t) => {
   const database = await openDatabase('memory://', options)
-  const app = await buildApp({ database, config: loadConfig({}) })
-  await app.listen({ host: '127.0.0.1', port: 0 })
-  const { port } = app.server.address() as { port: number }
+  const serve = async (settings: Record<string, string>) => {
+    const app = await buildApp({ database, config: loadConfig(settings) })
+    await app.listen({ host: '127.0.0.1', port: 0 })
+    return { app, port: (app.server.address() as { port: number }).port }
+  }
+  const { app, port } = await serve({})
+  const key = makeKey()
+  const entry = { name: 'teacher', hash: hashKey(key), scopes: ['tasks:read'] }
+  const closed = await serve({ API_KEYS: JSON.stringify([entry]) })
   const browser = await chromium.launch({
     executablePath,
     args: [
@@ -39,23 +46,24 @@ t.test('the page at /docs', { skip }, async (t) => {
   t.teardown(async () => {
     await browser.close()
     await app.close()
+    await closed.app.close()
     await database.close()
   })
 
   /** Opens the page; `foreign` gets requests to other servers, `complaints` what the browser finds wrong. */
-  async function open(host: string) {
+  async function open(host: string, at = port) {
     const page = await browser.newPage()
     const foreign: string[] = []
     const complaints: string[] = []
     page.on('request', (request) => {
       const { protocol, origin } = new URL(request.url())
-      if (protocol !== 'data:' && origin !== `http://${host}:${port}`) foreign.push(request.url())
+      if (protocol !== 'data:' && origin !== `http://${host}:${at}`) foreign.push(request.url())
     })
     page.on('pageerror', (error) => complaints.push(String(error)))
     page.on('console', (message) => {
       if (message.type() === 'error') complaints.push(`${message.text()} ${message.location().url}`)
     })
-    await page.goto(`http://${host}:${port}/docs`)
+    await page.goto(`http://${host}:${at}/docs`)
     return { page, foreign, complaints }
   }
 
@@ -138,6 +146,19 @@ t.test('the page at /docs', { skip }, async (t) => {
     t.equal((await operation.execute()).status, 200)
     t.same(foreign, [])
     t.same(complaints, [])
+  })
+
+  await t.test('asks for a key behind "Authorize", and sends it', async (t) => {
+    const { page, foreign } = await open('127.0.0.1', closed.port)
+    const operation = await expand(page, 'listTasks')
+    t.match(await operation.execute(), { status: 401, body: { error_code: 'unauthorized' } })
+    await page.locator('.scheme-container .authorize, .auth-wrapper .authorize').first().click()
+    const form = page.locator('.auth-container')
+    await form.locator('input').fill(key)
+    await form.locator('button.authorize').click()
+    await form.locator('button.btn-done').click()
+    t.match(await operation.execute(), { status: 200, body: { total: Number } })
+    t.same(foreign, [])
   })
 })
 

@@ -18,7 +18,7 @@ export function build(): string {
   if (!built)
     execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b'], { cwd: root })
   built = true
-  return join(root, 'packages/server/dist/server.js')
+  return join(root, 'packages/server/dist/cli.js')
 }
 
 export interface ServerProcess {
@@ -43,9 +43,9 @@ process.once('exit', () => {
 export function startServer(
   test: Test,
   settings: Record<string, string>,
-  { folder = newFolder(test), entry = build() } = {},
+  { folder = newFolder(test), entry = build(), args = [] as string[] } = {},
 ): ServerProcess {
-  const child = spawn(process.execPath, [entry], {
+  const child = spawn(process.execPath, [entry, ...args], {
     cwd: folder,
     env: { PATH: process.env.PATH, PORT: '0', LOG_FORMAT: 'json', ...settings },
     stdio: ['ignore', 'pipe', 'pipe'],

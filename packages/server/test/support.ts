@@ -103,8 +103,9 @@ export interface Api {
   clear(): Promise<void>
 }
 
-export async function openApi(database: Database): Promise<Api> {
-  const app = await buildApp({ database, config: loadConfig({}) })
+/** The service on a database, with these settings and no others. */
+export async function openApi(database: Database, settings: Record<string, string> = {}): Promise<Api> {
+  const app = await buildApp({ database, config: loadConfig(settings) })
   const check = answerChecker(app)
   const call: Api['call'] = async (method, path, body, init = {}) => {
     const url = path.startsWith('/api/') || path.startsWith('/health') ? path : `/api/v1${path}`

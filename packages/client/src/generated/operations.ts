@@ -1,6 +1,6 @@
 // GENERATED from packages/server/openapi.json by packages/client/scripts/generate.ts. Do not edit.
 import { eachItem } from '../pages.js'
-import type { RequestOptions, Send } from '../transport.js'
+import type { ChangeOptions, CreateOptions, RequestOptions, Send } from '../transport.js'
 import type { Batch, BatchCreate, BatchPage, Health, LatestBatchQuery, ListBatchesQuery, ListTasksQuery, Task, TaskBulkDelete, TaskBulkDeleteResult, TaskBulkUpdate, TaskBulkUpdateResult, TaskCreate, TaskPage, TaskUpdate } from './schema.js'
 
 /** The operations by resource. `scope` goes along with every one that takes a session_id. */
@@ -28,13 +28,13 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      * `POST /api/v1/tasks`
      *
      * @param body A new task. Only `title` is needed.
-     * @param options For this call only: timeout, signal, headers, retries.
-     * @throws {AklpError} with the code invalid_json, empty_body, bad_request, request_timeout, idempotency_in_progress, body_too_large, unsupported_media_type, idempotency_key_reused, validation_error, internal_error, database_unavailable, timeout.
+     * @param options For this call only: idempotencyKey, timeout, signal, headers, retries.
+     * @throws {AklpError} with the code invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, idempotency_in_progress, body_too_large, unsupported_media_type, idempotency_key_reused, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
      * aklp.tasks.create({"title":"nginx Pod 생성하기","description":"kubectl run 명령어로 nginx Pod 생성","status":"pending","priority":"high","due_date":"2025-12-07T23:59:59Z","session_id":"550e8400-e29b-41d4-a716-446655440001"})
      */
-    create: (body: TaskCreate, options?: RequestOptions): Promise<Task> =>
-      send('POST', '/api/v1/tasks', { body: { ...body, ...scope } }, options),
+    create: (body: TaskCreate, options?: CreateOptions): Promise<Task> =>
+      send('POST', '/api/v1/tasks', { body: { ...body, ...scope }, once: true }, options),
 
     /**
      * List tasks.
@@ -45,7 +45,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param query Which, and in what order. Nothing needs to be given.
      * @param options For this call only: timeout, signal, headers, retries.
-     * @throws {AklpError} with the code bad_request, validation_error, internal_error, database_unavailable, timeout.
+     * @throws {AklpError} with the code bad_request, unauthorized, forbidden, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     list: (query: ListTasksQuery = {}, options?: RequestOptions): Promise<TaskPage> =>
       send('GET', '/api/v1/tasks', { query: { ...query, ...scope } }, options),
@@ -59,7 +59,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param query Which, and in what order. Nothing needs to be given.
      * @param options For this call only: timeout, signal, headers, retries.
-     * @throws {AklpError} with the code bad_request, validation_error, internal_error, database_unavailable, timeout.
+     * @throws {AklpError} with the code bad_request, unauthorized, forbidden, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     each: (query: Omit<ListTasksQuery, 'page'> = {}, options?: RequestOptions): AsyncGenerator<Task, void, undefined> =>
       eachItem((page) => tasks.list({ limit: 100, ...query, page }, options)),
@@ -73,7 +73,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param task_id The task’s id.
      * @param options For this call only: timeout, signal, headers, retries.
-     * @throws {AklpError} with the code bad_request, task_not_found, validation_error, internal_error, database_unavailable, timeout.
+     * @throws {AklpError} with the code bad_request, unauthorized, forbidden, task_not_found, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     get: (task_id: string, options?: RequestOptions): Promise<Task> =>
       send('GET', '/api/v1/tasks/{task_id}', { params: { task_id } }, options),
@@ -87,12 +87,12 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param task_id The task’s id.
      * @param body What to change. A field left out stays as it is; null clears description, priority or due_date. Nothing else can be changed: to move a task to another session or batch, create it there.
-     * @param options For this call only: timeout, signal, headers, retries.
-     * @throws {AklpError} with the code invalid_json, empty_body, bad_request, task_not_found, request_timeout, task_changed, body_too_large, unsupported_media_type, validation_error, internal_error, database_unavailable, timeout.
+     * @param options For this call only: ifUnchangedSince, timeout, signal, headers, retries.
+     * @throws {AklpError} with the code invalid_json, empty_body, bad_request, unauthorized, forbidden, task_not_found, request_timeout, task_changed, body_too_large, unsupported_media_type, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
      * aklp.tasks.update('019b0f3e-7c00-7000-8000-000000000001', {"status":"completed"})
      */
-    update: (task_id: string, body: TaskUpdate, options?: RequestOptions): Promise<Task> =>
+    update: (task_id: string, body: TaskUpdate, options?: ChangeOptions): Promise<Task> =>
       send('PUT', '/api/v1/tasks/{task_id}', { params: { task_id }, body }, options),
 
     /**
@@ -103,10 +103,10 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      * `DELETE /api/v1/tasks/{task_id}`
      *
      * @param task_id The task’s id.
-     * @param options For this call only: timeout, signal, headers, retries.
-     * @throws {AklpError} with the code invalid_json, bad_request, task_not_found, task_changed, body_too_large, unsupported_media_type, validation_error, internal_error, database_unavailable, timeout.
+     * @param options For this call only: ifUnchangedSince, timeout, signal, headers, retries.
+     * @throws {AklpError} with the code invalid_json, bad_request, unauthorized, forbidden, task_not_found, task_changed, body_too_large, unsupported_media_type, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
-    delete: (task_id: string, options?: RequestOptions): Promise<void> =>
+    delete: (task_id: string, options?: ChangeOptions): Promise<void> =>
       send('DELETE', '/api/v1/tasks/{task_id}', { params: { task_id } }, options),
 
     /**
@@ -118,7 +118,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param tasks The changes, 1 to 500. An id given twice is changed in the order given and listed once.
      * @param options For this call only: timeout, signal, headers, retries.
-     * @throws {AklpError} with the code invalid_json, empty_body, bad_request, request_timeout, body_too_large, unsupported_media_type, validation_error, internal_error, database_unavailable, timeout.
+     * @throws {AklpError} with the code invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, body_too_large, unsupported_media_type, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
      * aklp.tasks.bulkUpdate([{"id":"019b0f3e-7c00-7000-8000-000000000001","status":"completed"}])
      */
@@ -134,7 +134,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param ids The ids of the tasks to delete, 1 to 500. An id given twice counts once.
      * @param options For this call only: timeout, signal, headers, retries.
-     * @throws {AklpError} with the code invalid_json, empty_body, bad_request, request_timeout, body_too_large, unsupported_media_type, validation_error, internal_error, database_unavailable, timeout.
+     * @throws {AklpError} with the code invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, body_too_large, unsupported_media_type, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
      * aklp.tasks.bulkDelete(["019b0f3e-7c00-7000-8000-000000000001"])
      */
@@ -151,13 +151,13 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      * `POST /api/v1/batches`
      *
      * @param body A new batch with all its tasks: created whole or not at all.
-     * @param options For this call only: timeout, signal, headers, retries.
-     * @throws {AklpError} with the code invalid_json, empty_body, bad_request, request_timeout, idempotency_in_progress, body_too_large, unsupported_media_type, idempotency_key_reused, validation_error, internal_error, database_unavailable, timeout.
+     * @param options For this call only: idempotencyKey, timeout, signal, headers, retries.
+     * @throws {AklpError} with the code invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, idempotency_in_progress, body_too_large, unsupported_media_type, idempotency_key_reused, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
      * aklp.batches.create({"session_id":"550e8400-e29b-41d4-a716-446655440001","reason":"Kubernetes 기초 학습을 위한 단계별 과제입니다.","tasks":[{"title":"Pod 개념 이해하기","priority":"high"},{"title":"nginx Pod 생성하기","priority":"high"},{"title":"Pod 로그 확인하기","priority":"medium"},{"title":"Pod 삭제하기","priority":"low"}]})
      */
-    create: (body: BatchCreate, options?: RequestOptions): Promise<Batch> =>
-      send('POST', '/api/v1/batches', { body: { ...body, ...scope } }, options),
+    create: (body: BatchCreate, options?: CreateOptions): Promise<Batch> =>
+      send('POST', '/api/v1/batches', { body: { ...body, ...scope }, once: true }, options),
 
     /**
      * List batches.
@@ -168,7 +168,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param query Which, and in what order. Nothing needs to be given.
      * @param options For this call only: timeout, signal, headers, retries.
-     * @throws {AklpError} with the code bad_request, validation_error, internal_error, database_unavailable, timeout.
+     * @throws {AklpError} with the code bad_request, unauthorized, forbidden, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     list: (query: ListBatchesQuery = {}, options?: RequestOptions): Promise<BatchPage> =>
       send('GET', '/api/v1/batches', { query: { ...query, ...scope } }, options),
@@ -182,7 +182,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param query Which, and in what order. Nothing needs to be given.
      * @param options For this call only: timeout, signal, headers, retries.
-     * @throws {AklpError} with the code bad_request, validation_error, internal_error, database_unavailable, timeout.
+     * @throws {AklpError} with the code bad_request, unauthorized, forbidden, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     each: (query: Omit<ListBatchesQuery, 'page'> = {}, options?: RequestOptions): AsyncGenerator<Batch, void, undefined> =>
       eachItem((page) => batches.list({ limit: 100, ...query, page }, options)),
@@ -196,7 +196,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param query Which, and in what order. Nothing needs to be given.
      * @param options For this call only: timeout, signal, headers, retries.
-     * @throws {AklpError} with the code bad_request, validation_error, internal_error, database_unavailable, timeout.
+     * @throws {AklpError} with the code bad_request, unauthorized, forbidden, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     latest: (query: LatestBatchQuery = {}, options?: RequestOptions): Promise<Batch | null> =>
       send('GET', '/api/v1/batches/latest', { query: { ...query, ...scope } }, options),
@@ -210,7 +210,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param batch_id The batch’s id.
      * @param options For this call only: timeout, signal, headers, retries.
-     * @throws {AklpError} with the code bad_request, batch_not_found, validation_error, internal_error, database_unavailable, timeout.
+     * @throws {AklpError} with the code bad_request, unauthorized, forbidden, batch_not_found, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     get: (batch_id: string, options?: RequestOptions): Promise<Batch> =>
       send('GET', '/api/v1/batches/{batch_id}', { params: { batch_id } }, options),

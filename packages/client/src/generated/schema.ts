@@ -459,7 +459,7 @@ export interface Problem {
      * @example validation_error
      * @enum {string}
      */
-    error_code: "bad_request" | "invalid_json" | "empty_body" | "task_not_found" | "batch_not_found" | "route_not_found" | "method_not_allowed" | "idempotency_in_progress" | "task_changed" | "request_timeout" | "body_too_large" | "unsupported_media_type" | "validation_error" | "idempotency_key_reused" | "headers_too_large" | "internal_error" | "database_unavailable" | "timeout";
+    error_code: "bad_request" | "invalid_json" | "empty_body" | "unauthorized" | "forbidden" | "task_not_found" | "batch_not_found" | "route_not_found" | "method_not_allowed" | "idempotency_in_progress" | "task_changed" | "request_timeout" | "body_too_large" | "unsupported_media_type" | "validation_error" | "rate_limited" | "idempotency_key_reused" | "headers_too_large" | "internal_error" | "database_unavailable" | "issuer_unavailable" | "overloaded" | "shutting_down" | "timeout";
     /**
      * The request’s id, which names it in the logs; also in the header X-Request-ID.
      * @example 019b0f3e-7c00-7000-8000-00000000000f

@@ -1,5 +1,6 @@
 // GENERATED from packages/server/openapi.json by packages/client/scripts/generate.ts. Do not edit.
 import type { Tool } from '../tools.js'
+import type { ChangeOptions, CreateOptions } from '../transport.js'
 import type { Operations } from './operations.js'
 
 /** Every operation as a tool, called as in the OpenAPI document. */
@@ -614,20 +615,20 @@ export const tools: Tool[] = [
 ]
 
 /** The input is a model's: the service checks it. */
-type Call = (client: Operations, input: any) => Promise<unknown>
+type Call = (client: Operations, input: any, options?: CreateOptions & ChangeOptions) => Promise<unknown>
 
 /** How each tool is called with its input. */
 export const calls: Record<string, Call> = {
-  getHealth: (client) => client.health.get(),
-  createTask: (client, body) => client.tasks.create(body),
-  listTasks: (client, query) => client.tasks.list(query),
-  getTask: (client, { task_id }) => client.tasks.get(task_id),
-  updateTask: (client, { task_id, ...body }) => client.tasks.update(task_id, body),
-  deleteTask: (client, { task_id }) => client.tasks.delete(task_id),
-  bulkUpdateTasks: (client, { tasks }) => client.tasks.bulkUpdate(tasks),
-  bulkDeleteTasks: (client, { ids }) => client.tasks.bulkDelete(ids),
-  createBatch: (client, body) => client.batches.create(body),
-  listBatches: (client, query) => client.batches.list(query),
-  latestBatch: (client, query) => client.batches.latest(query),
-  getBatch: (client, { batch_id }) => client.batches.get(batch_id),
+  getHealth: (client, _, options) => client.health.get(options),
+  createTask: (client, body, options) => client.tasks.create(body, options),
+  listTasks: (client, query, options) => client.tasks.list(query, options),
+  getTask: (client, { task_id }, options) => client.tasks.get(task_id, options),
+  updateTask: (client, { task_id, ...body }, options) => client.tasks.update(task_id, body, options),
+  deleteTask: (client, { task_id }, options) => client.tasks.delete(task_id, options),
+  bulkUpdateTasks: (client, { tasks }, options) => client.tasks.bulkUpdate(tasks, options),
+  bulkDeleteTasks: (client, { ids }, options) => client.tasks.bulkDelete(ids, options),
+  createBatch: (client, body, options) => client.batches.create(body, options),
+  listBatches: (client, query, options) => client.batches.list(query, options),
+  latestBatch: (client, query, options) => client.batches.latest(query, options),
+  getBatch: (client, { batch_id }, options) => client.batches.get(batch_id, options),
 }

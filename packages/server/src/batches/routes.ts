@@ -1,5 +1,6 @@
 /** The batch operations over HTTP. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { sessionFor } from '../access/session.js'
 import { ApiError, commonProblems, createProblems, problems } from '../errors.js'
 import { CreateHeaders, createOnce, replayedHeader } from '../idempotency/header.js'
 import { pageOf } from '../json.js'
@@ -28,6 +29,8 @@ export const batchRoutes: FastifyPluginAsyncTypebox<{ store: BatchStore }> = asy
       },
     },
     async (request, reply) => {
+      // Before a key is looked up: what it stands for may be in a session that is not the caller's any more.
+      request.body.session_id = sessionFor(request.caller, request.body.session_id)
       const batch = await createOnce(request, reply, (once) => store.create(request.body, once))
       return batch.json
     },

@@ -23,8 +23,8 @@ export interface Database {
   location: string
   /** Fails when the database does not answer in time. */
   ping(): Promise<void>
-  /** Waits for statements in flight, then closes. */
-  close(): Promise<void>
+  /** Waits for statements in flight, five seconds at most unless given, then closes. */
+  close(milliseconds?: number): Promise<void>
 }
 
 export interface DatabaseOptions {
@@ -116,7 +116,7 @@ async function dataFolder(folder: string, PGlite: typeof import('@electric-sql/p
 
 async function openPostgres(url: string, options: DatabaseOptions): Promise<Database> {
   const [{ default: postgres }, { drizzle }, { migrate }] = await Promise.all([
-    import('postgres'),
+    import('../../vendor/postgres.js'),
     import('drizzle-orm/postgres-js'),
     import('drizzle-orm/postgres-js/migrator'),
   ])
@@ -126,7 +126,7 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Data
     postgres(url, {
       max,
       connect_timeout: 5,
-      backoff: (retries) => Math.min(0.05 * 2 ** retries, 1),
+      backoff: (retries) => Math.min(0.05 * 2 ** retries, 0.5),
       // Every parameter is text or JSON: there are no array types to ask the server for.
       fetch_types: false,
       onnotice: () => {},
@@ -148,12 +148,15 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Data
     await migrating.end({ timeout: 0 })
   }
 
-  const client = connect(options.poolSize, {
-    statement_timeout: options.statementTimeout,
-    lock_timeout: options.lockTimeout,
-  })
-  const db = drizzle(client)
-  return { db, location, ping: pingOf(db), close: () => client.end({ timeout: 5 }) }
+  // One connection is for pings: on the others they would wait behind statements that take long.
+  const timeouts = { statement_timeout: options.statementTimeout, lock_timeout: options.lockTimeout }
+  const client = connect(Math.max(1, options.poolSize - 1), timeouts)
+  const probe = options.poolSize > 1 ? connect(1, timeouts) : client
+  const close = async (milliseconds = 5000) => {
+    const timeout = Math.max(0, milliseconds) / 1000
+    await Promise.all([client.end({ timeout }), probe.end({ timeout })])
+  }
+  return { db: drizzle(client), location, ping: pingOf(drizzle(probe)), close }
 }
 
 /** postgres.js throws at once when the URL is none. */

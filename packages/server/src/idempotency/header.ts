@@ -7,14 +7,13 @@ import { ApiError } from '../errors.js'
 import type { Versioned } from '../json.js'
 import type { Creation, Once } from './record.js'
 
-/** The headers of a route that creates. */
+/** The headers of a route that creates. Without an example, which Swagger UI would fill in: it makes one key of all. */
 export const CreateHeaders = Type.Object({
   'Idempotency-Key': Type.Optional(
     Type.String({
       format: 'idempotency-key',
       description:
         'Makes it safe to repeat the request: with a key that was used before, the first answer comes again and nothing more is created. 1 to 255 visible ASCII characters, in double quotes or not. Choose what names the step, as in `<session_id>:plan:1`, so that a step that is thought of twice is done once; or a new UUID. Keys are remembered for days, for each caller alone.',
-      examples: ['550e8400-e29b-41d4-a716-446655440001:plan:1'],
     }),
   ),
 })

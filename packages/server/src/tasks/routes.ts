@@ -1,6 +1,7 @@
 /** The task operations over HTTP. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { Caller } from '../access/caller.js'
+import { sessionFor } from '../access/session.js'
 import { ChangeHeaders, etagHeader, etagOf, isKnown, ReadHeaders, versionsOf } from '../conditions.js'
 import { ApiError, bodyProblems, commonProblems, createProblems, problems } from '../errors.js'
 import { CreateHeaders, createOnce, replayedHeader } from '../idempotency/header.js'
@@ -49,6 +50,8 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ store: TaskStore }> = async
       },
     },
     async (request, reply) => {
+      // Before a key is looked up: what it stands for may be in a session that is not the caller's any more.
+      request.body.session_id = sessionFor(request.caller, request.body.session_id)
       const task = await createOnce(request, reply, (once) => store.create(request.body, once))
       reply.header('etag', etagOf(task.version))
       return task.json

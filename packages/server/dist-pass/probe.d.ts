@@ -1,2 +1,0 @@
-export {};
-//# sourceMappingURL=probe.d.ts.map

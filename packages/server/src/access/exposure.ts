@@ -1,0 +1,16 @@
+/** Whether strangers could call the service; that must be wanted. */
+import { type Config, ConfigError } from '../config.js'
+import { isLoopback } from '../validation.js'
+
+/** Whether callers have to say who they are. */
+export const isProtected = ({ API_KEYS, JWT_ISSUER }: Config) =>
+  API_KEYS.length > 0 || JWT_ISSUER !== undefined
+
+/** Stops a start that would let in everybody who reaches the address. Throws {@link ConfigError}. */
+export function refuseExposure(config: Config) {
+  const { HOST, AUTH } = config
+  if (isProtected(config) || AUTH === 'off' || isLoopback(HOST)) return
+  throw new ConfigError(
+    `HOST=${HOST} lets others in, and no key is set: make one with "aklp-task-server key --name NAME" and put it into API_KEYS, or set AUTH=off where everybody on the network is trusted`,
+  )
+}

@@ -1,0 +1,174 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import postgres from 'postgres'
+import t, { type Test } from 'tap'
+import { Gate } from '../src/admission.js'
+import { startServer, until } from './process.js'
+import { postgresMissing, startPostgres } from './support.js'
+
+const skip = (!process.env.CI && postgresMissing()) || false
+
+/** Work that ends when it is told to, and notes that it has begun. */
+function work(begun: string[], name: string) {
+  let end = (_error?: Error) => {}
+  const run = () => {
+    begun.push(name)
+    return new Promise<string>((resolve, reject) => {
+      end = (error) => (error ? reject(error) : resolve(name))
+    })
+  }
+  return { run, end: (error?: Error) => end(error) }
+}
+
+t.test('work begins in the order in which it came, as soon as there is a place', async (t) => {
+  const gate = new Gate(2)
+  const begun: string[] = []
+  const works = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((name) => work(begun, name))
+  const results = works.map(({ run }) => gate.run('ordinary', run))
+  await sleep()
+  t.same(begun, ['a', 'b', 'c', 'd'], 'four on the one connection that is not for pings')
+  works[1]!.end()
+  await results[1]
+  await until('the next begins', () => begun.length === 5)
+  works[0]!.end(new Error('failed'))
+  await t.rejects(results[0]!, { message: 'failed' })
+  await until('a failure frees its place, too', () => begun.length === 6)
+  t.same(begun, ['a', 'b', 'c', 'd', 'e', 'f'])
+  for (const name of [2, 3, 4, 5]) works[name]!.end()
+  await until('the last begins', () => begun.length === 7)
+  works[6]!.end()
+  await results[6]
+})
+
+t.test('a scan waits until it has a connection of its own, and nothing is sent behind it', async (t) => {
+  const gate = new Gate(3)
+  const begun: string[] = []
+  const [a, b, c, scan, other, d, e] = ['a', 'b', 'c', 'scan', 'other scan', 'd', 'e'].map((name) =>
+    work(begun, name),
+  ) as ReturnType<typeof work>[]
+  const all = [a, b, c].map((one) => gate.run('ordinary', one!.run))
+  all.push(gate.run('scan', scan!.run), gate.run('scan', other!.run))
+  all.push(gate.run('ordinary', d!.run), gate.run('ordinary', e!.run))
+  await sleep()
+  t.same(begun, ['a', 'b', 'c'])
+  a!.end()
+  await sleep()
+  t.same(begun, ['a', 'b', 'c'], 'there are two connections, and both have work')
+  b!.end()
+  await sleep()
+  t.same(begun, ['a', 'b', 'c', 'scan'])
+  c!.end()
+  await sleep()
+  t.same(begun, ['a', 'b', 'c', 'scan', 'd'], 'one scan at a time, and one other on the other connection')
+  scan!.end()
+  d!.end()
+  await sleep()
+  t.same(begun, ['a', 'b', 'c', 'scan', 'd', 'other scan', 'e'])
+  other!.end()
+  e!.end()
+  await Promise.all(all)
+})
+
+t.test('what is too much is refused at once, and what waits too long then', async (t) => {
+  const gate = new Gate(1)
+  const begun: string[] = []
+  const running = Array.from({ length: 4 }, () => work(begun, 'running'))
+  const results = running.map(({ run }) => gate.run('ordinary', run))
+  const start = performance.now()
+  const waiting = Array.from({ length: 500 }, () => gate.run('ordinary', work(begun, 'waiting').run))
+  t.ok(gate.isFull('ordinary'))
+  await t.rejects(gate.run('ordinary', work(begun, 'refused').run), { code: 'overloaded' })
+  t.ok(performance.now() - start < 400)
+  for (const { reason } of (await Promise.allSettled(waiting)) as PromiseRejectedResult[]) {
+    if (reason?.code !== 'overloaded') t.fail(`waited and got ${reason}`)
+  }
+  t.ok(performance.now() - start > 400)
+  for (const { end } of running) end()
+  await Promise.all(results)
+  t.equal(begun.length, 4)
+  t.equal(await gate.run('ordinary', async () => 'as before'), 'as before')
+})
+
+t.test('a service whose places are all taken', { skip }, async (t) => {
+  const { newDatabase } = await startPostgres(t)
+  const database = await newDatabase()
+  const server = startServer(t, {
+    DATABASE_URL: database,
+    DATABASE_POOL_SIZE: '2',
+    REQUEST_TIMEOUT_MS: '3000',
+    STATEMENT_TIMEOUT_MS: '60000',
+  })
+  const base = await server.listening()
+  const call = async (method: string, path: string, body?: object, signal?: AbortSignal) => {
+    const response = await fetch(base + path, {
+      method,
+      ...(signal && { signal }),
+      ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    })
+    const text = await response.text()
+    return { status: response.status, headers: response.headers, text }
+  }
+  const path = async (t: Test) => {
+    const { status, text } = await call('POST', '/api/v1/tasks', { title: 'a' })
+    t.equal(status, 201)
+    return `/api/v1/tasks/${JSON.parse(text).id}`
+  }
+  const task = await path(t)
+  const other = postgres(database, { max: 2, onnotice: () => {} })
+  t.teardown(() => other.end())
+  /** Runs it while somebody else holds the row of the task. */
+  const whileHeld = (run: () => Promise<void>) =>
+    other.begin(async (sql) => {
+      await sql`select from tasks where id = ${task.split('/').at(-1)!} for update`
+      await run()
+    })
+
+  await t.test('refuses the next with 503 before long, and still says how it is', async (t) => {
+    await whileHeld(async () => {
+      const held = Array.from({ length: 4 }, () => call('PUT', task, { title: 'b' }))
+      await sleep(100)
+      const start = performance.now()
+      const { status, headers, text } = await call('GET', task)
+      t.ok(performance.now() - start < 2000)
+      t.equal(status, 503)
+      t.match(JSON.parse(text), { error_code: 'overloaded', status: 503 })
+      t.match(headers.get('retry-after'), /^\d+$/)
+      t.equal((await call('GET', '/livez')).text, 'ok')
+      t.equal((await call('GET', '/readyz')).text, 'ok')
+      t.match((await call('GET', '/health')).text, '"healthy"')
+      t.equal((await call('GET', '/openapi.json')).status, 200)
+      for (const { status, text } of await Promise.all(held)) {
+        t.equal(status, 503)
+        t.match(JSON.parse(text), { error_code: 'timeout' })
+      }
+      t.equal((await call('GET', task)).status, 503, 'a place is taken until its statement is done')
+    })
+    await until('it works again', async () => (await call('GET', task)).status === 200)
+  })
+
+  await t.test('has all its places again, though callers went away or were told a timeout', async (t) => {
+    for (let round = 0; round < 3; round++) {
+      await whileHeld(async () => {
+        const gone = new AbortController()
+        const calls = Array.from({ length: 8 }, () => call('PUT', task, { title: 'c' }, gone.signal))
+        await sleep(50)
+        gone.abort()
+        await Promise.allSettled(calls)
+      })
+      await until('it works again', async () => (await call('GET', task)).status === 200)
+    }
+    await whileHeld(async () => {
+      const calls = Array.from({ length: 5 }, () => call('PUT', task, { title: 'd' }))
+      const codes = (await Promise.all(calls)).map(({ text }) => JSON.parse(text).error_code)
+      t.same(codes.sort(), ['overloaded', 'timeout', 'timeout', 'timeout', 'timeout'], 'four have a place')
+    })
+  })
+
+  await t.test('answers HEAD and GET of everything with a pool of two', async (t) => {
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, n) => call(n % 2 ? 'HEAD' : 'GET', n < 4 ? '/api/v1/tasks' : task)),
+    )
+    for (const { status } of answers) t.equal(status, 200)
+    t.equal((await call('GET', `/api/v1/tasks/${randomUUID()}`)).status, 404)
+  })
+})

@@ -1,0 +1,281 @@
+/**
+ * Every operation of the OpenAPI document, called by every kind of caller on what is its own and what is not. Nothing
+ * here knows an operation by its name: a new one is covered by being there.
+ *
+ * No answer may depend on what its caller may not see. So each call is sent twice: with the data of others in the
+ * database, and without it; and both times the answer must be the same.
+ */
+import { randomUUID } from 'node:crypto'
+import { sql } from 'drizzle-orm'
+import t from 'tap'
+import { hashKey, makeKey } from '../src/access/keys.js'
+import { openDatabase } from '../src/db/database.js'
+import { batches, tasks } from '../src/db/tables.js'
+import { startIssuer } from './issuer.js'
+import { openApi, options } from './support.js'
+
+const [A, B] = [randomUUID(), randomUUID()]
+const NONE = null
+type Session = string | null
+
+/** What is in each session: a batch of two tasks. */
+const world = [A, B, NONE].map((session_id, i) => {
+  const moment = `2026-01-0${i + 1}T00:00:00.000Z`
+  const batch = { id: randomUUID(), session_id, reason: `secret of ${session_id}`, created_at: moment }
+  const task = (position: number) => ({
+    id: randomUUID(),
+    session_id,
+    batch_id: batch.id,
+    position,
+    title: `secret of ${session_id}`,
+    created_at: moment,
+    updated_at: moment,
+  })
+  return { session_id, batch, tasks: [task(0), task(1)] }
+})
+const [inA, inB, inNone] = world as [World, World, World]
+type World = (typeof world)[number]
+const taskIds = (...worlds: World[]) => worlds.flatMap(({ tasks }) => tasks.map(({ id }) => id))
+
+/** What a call is about; `session_id` is not sent where it is undefined. */
+interface Target {
+  session_id?: Session
+  batch_id: string
+  task_ids: string[]
+}
+const targets: Record<string, Target> = {
+  A: { session_id: A, batch_id: inA.batch.id, task_ids: taskIds(inA) },
+  B: { session_id: B, batch_id: inB.batch.id, task_ids: taskIds(inB) },
+  'no session': { session_id: NONE, batch_id: inNone.batch.id, task_ids: taskIds(inNone) },
+  'A, unsaid': { batch_id: inA.batch.id, task_ids: taskIds(inA) },
+  'B, unsaid': { batch_id: inB.batch.id, task_ids: taskIds(inB) },
+  'what is not there': { session_id: randomUUID(), batch_id: randomUUID(), task_ids: [randomUUID()] },
+  'all at once': {
+    session_id: A,
+    batch_id: inB.batch.id,
+    task_ids: [...taskIds(inB, inA, inNone), randomUUID()],
+  },
+}
+
+const scopesOf: string[][] = [[], ['tasks:read'], ['tasks:write'], ['tasks:read', 'tasks:write']]
+const bounds: (string[] | undefined)[] = [undefined, [A], [A, B], []]
+const sees = (sessions: string[] | undefined, session: Session) =>
+  sessions === undefined || (session !== null && sessions.includes(session))
+
+const issuer = await startIssuer(t)
+const keys = bounds.flatMap((sessions) =>
+  scopesOf.map((scopes) => ({ by: 'key', credential: makeKey(), scopes, sessions })),
+)
+const tokens = await Promise.all(
+  scopesOf.map(async (scopes) => ({
+    by: 'token',
+    credential: await issuer.token({ scope: scopes.join(' '), sessions: [A] }),
+    scopes,
+    sessions: [A],
+  })),
+)
+
+const database = await openDatabase('memory://', options)
+const { app } = await openApi(database, {
+  ...issuer.settings,
+  API_KEYS: JSON.stringify(
+    keys.map(({ credential, scopes, sessions }, i) => ({
+      name: `${i}`,
+      hash: hashKey(credential),
+      scopes,
+      sessions,
+    })),
+  ),
+})
+t.teardown(async () => {
+  await app.close()
+  await database.close()
+})
+
+const document = app.swagger() as any
+const resolve = (value: any): any =>
+  value.$ref
+    ? resolve(
+        value.$ref
+          .slice(2)
+          .split('/')
+          .reduce((found: any, name: string) => found[name], document),
+      )
+    : value
+
+interface Operation {
+  name: string
+  method: string
+  /** The scope that it needs; undefined when it is open. */
+  scope: string | undefined
+  /** Requests about a target. */
+  requests(target: Target): Request[]
+}
+
+interface Request {
+  url: string
+  headers?: Record<string, string>
+  payload?: object
+}
+
+const operations: Operation[] = Object.entries<any>(document.paths).flatMap(([path, methods]) =>
+  Object.entries<any>(methods).map(([method, { security, parameters = [], requestBody }]) => {
+    const given = (place: string) => parameters.filter((parameter: any) => parameter.in === place)
+    return {
+      name: `${method.toUpperCase()} ${path}`,
+      method: method.toUpperCase(),
+      scope: security?.[0].bearer[0],
+      requests(target: Target) {
+        const filled = path.replace(/\{(\w+)\}/g, (_, name) => String(idFor(name, target)))
+        const queries = given('query').flatMap(({ name, schema }: any) => {
+          const value = schema.format === 'uuid' ? idFor(name, target) : undefined
+          return value == null ? [] : `?${name}=${value}`
+        })
+        const body = requestBody && resolve(requestBody).content['application/json'].schema
+        const payload = body && fill(body, '', target)
+        const request = { url: filled, ...(payload && { payload }) }
+        return [
+          request,
+          ...queries.map((query: string) => ({ ...request, url: filled + query })),
+          ...given('header').map(({ name }: any) => ({ ...request, headers: { [name]: headerFor(name) } })),
+        ]
+      },
+    }
+  }),
+)
+
+/** The id that a parameter or field of this name stands for. Of a name that is new, it has to be told here. */
+function idFor(name: string, target: Target): Session | undefined {
+  if (name === 'session_id') return target.session_id
+  if (name === 'batch_id') return target.batch_id
+  if (name === 'task_id' || name === 'id' || name === 'ids') return target.task_ids[0]
+  throw new Error(`the matrix does not know which id ${name} is`)
+}
+
+/** A header with which the answer would be another than without, if the task were there. */
+function headerFor(name: string): string {
+  if (name === 'Idempotency-Key') return 'step-1'
+  if (name === 'If-None-Match') return world.map(({ tasks }) => `"${tasks[0]!.updated_at}"`).join(', ')
+  if (name === 'If-Match') return '"2020-01-01T00:00:00.000Z"'
+  throw new Error(`the matrix does not know what to send as ${name}`)
+}
+
+function labelOf({ name }: Operation, about: string, { url, headers }: Request): string {
+  return `${name}, ${about}: ${url} ${headers ? JSON.stringify(headers) : ''}`
+}
+
+/** A value of a schema that is about the target. */
+function fill(reference: any, name: string, target: Target): any {
+  const schema = resolve(reference)
+  if (schema.type === 'array') {
+    const item = resolve(schema.items)
+    const isList = item.format === 'uuid' || item.properties?.id
+    const each = isList ? target.task_ids.map((id) => ({ ...target, task_ids: [id] })) : [target]
+    return each.map((target) => fill(item, name, target))
+  }
+  if (schema.properties) {
+    return Object.fromEntries(
+      Object.entries(schema.properties).map(([name, property]) => [name, fill(property, name, target)]),
+    )
+  }
+  return schema.format === 'uuid' ? idFor(name, target) : schema.examples[0]
+}
+
+/** Fills the database with what is in these sessions, and nothing else. */
+async function seed(worlds: World[]) {
+  await database.db.execute(sql`truncate tasks, batches, idempotency_keys`)
+  if (worlds.length === 0) return
+  await database.db.insert(batches).values(worlds.map(({ batch }) => batch))
+  await database.db.insert(tasks).values(worlds.flatMap(({ tasks }) => tasks))
+}
+
+/** All rows, each as text, with the session that it is in. */
+async function rows(): Promise<Map<string, Session>> {
+  const all = [...(await database.db.select().from(batches)), ...(await database.db.select().from(tasks))]
+  return new Map(all.map((row) => [JSON.stringify(row), row.session_id]))
+}
+
+const known = new Set(JSON.stringify([world, targets]).match(/[0-9a-f-]{36}/g))
+
+/** An answer without what differs from call to call: new ids, and the time now. */
+async function send({ method }: Operation, request: Request, credential: string | undefined) {
+  const headers = { ...request.headers, ...(credential && { authorization: `Bearer ${credential}` }) }
+  const response = await app.inject({ ...request, method: method as 'GET', headers })
+  const { statusCode: status, body, headers: answered } = response
+  const {
+    'x-request-id': id,
+    'content-length': _length,
+    date: _date,
+    ...rest
+  } = answered as Record<string, string>
+  const comparable = JSON.stringify({ status, body, headers: rest })
+    .replaceAll(id!, 'the request')
+    .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (id) => (known.has(id) ? id : 'a new id'))
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, (time) => (time.startsWith('2026-01-0') ? time : 'now'))
+  return { status, comparable }
+}
+
+const guarded = operations.filter(({ scope }) => scope !== undefined)
+const cells = guarded.flatMap((operation) =>
+  Object.entries(targets).flatMap(([about, target]) =>
+    operation
+      .requests(target)
+      .map((request) => ({ operation, about, target, request, label: labelOf(operation, about, request) })),
+  ),
+)
+
+/** Makes all calls on a database that holds these worlds; each call finds it untouched. */
+async function callAll(worlds: World[], credential: string | undefined) {
+  const answers: { status: number; comparable: string; touched: Session[] }[] = []
+  await seed(worlds)
+  const seeded = await rows()
+  for (const [i, { operation, request }] of cells.entries()) {
+    const answer = await send(operation, request, credential)
+    const isRead = operation.method === 'GET' && i < cells.length - 1
+    const now = isRead ? seeded : await rows()
+    const touched = [...new Map([...seeded, ...now])].filter(([row]) => seeded.has(row) !== now.has(row))
+    answers.push({ ...answer, touched: touched.map(([, session]) => session) })
+    if (touched.length > 0) await seed(worlds)
+  }
+  return answers
+}
+
+t.test('what is open has no data, and everything else asks who calls', async (t) => {
+  for (const { name, scope } of operations) if (scope === undefined) t.notMatch(name, '/api/')
+  t.ok(guarded.length >= 11, 'the operations of the contract')
+  for (const { scope, method } of guarded) t.equal(scope, method === 'GET' ? 'tasks:read' : 'tasks:write')
+  for (const [i, { status, touched }] of (await callAll(world, undefined)).entries()) {
+    // Who fails too often is told to wait.
+    if (![401, 429].includes(status) || touched.length > 0) t.fail(cells[i]!.label)
+  }
+})
+
+for (const { by, credential, scopes, sessions } of [...keys, ...tokens]) {
+  const seen = world.filter(({ session_id }) => sees(sessions, session_id))
+  const where = sessions === undefined ? 'everywhere' : `in ${sessions.length} sessions`
+  t.test(`a ${by} with ${scopes.join(' and ') || 'no scope'} ${where}`, async (t) => {
+    const among = await callAll(world, credential)
+    const alone = seen.length < world.length ? await callAll(seen, credential) : among
+    let [allowed, changed] = [0, 0]
+    for (const [i, { operation, about, target, request, label }] of cells.entries()) {
+      const { status, comparable, touched } = among[i]!
+      const isAllowed = scopes.includes(operation.scope!)
+      if (comparable !== alone[i]!.comparable) t.equal(comparable, alone[i]!.comparable, label)
+      if (touched.some((session) => !sees(sessions, session))) t.fail(`${label} changes what is not its own`)
+      if (isAllowed === (status === 403)) t.fail(`${label} answers ${comparable}`)
+      if (!isAllowed && touched.length > 0) t.fail(`${label} changes something`)
+      if (touched.length > 0) changed++
+      if (isAllowed && status < 300) allowed++
+
+      // What is there, and its own, can be had: or else all of this would hold for a service that is shut.
+      const isOwn = ['A', 'B', 'no session'].includes(about) && sees(sessions, target.session_id!)
+      const conditional =
+        request.headers && { 'If-Match': 412, 'If-None-Match': 304 }[Object.keys(request.headers)[0]!]
+      if (isAllowed && isOwn && (conditional ? status !== conditional : status >= 300)) {
+        t.fail(`${label} answers ${comparable}`)
+      }
+    }
+    t.equal(allowed > 0, scopes.length > 0, `${allowed} of ${cells.length} calls were allowed`)
+    t.equal(changed > 0, scopes.includes('tasks:write') && seen.length > 0, `${changed} changed something`)
+  })
+}
