@@ -10,7 +10,8 @@ COPY packages/server/package.json packages/server/
 RUN npx --yes pnpm@12 install --frozen-lockfile --filter @aklp/task-server
 COPY tsconfig.base.json ./
 COPY packages/server packages/server
-RUN node_modules/.bin/tsc -b packages/server \
+RUN node_modules/.bin/tsx packages/server/scripts/vendor-postgres.ts \
+  && node_modules/.bin/tsc -b packages/server \
   && npx --yes pnpm@12 --filter @aklp/task-server deploy --prod /app
 
 FROM node:24-slim
