@@ -11,6 +11,9 @@ import { version } from './version.js'
 export async function run(config: Config) {
   refuseExposure(config)
   const logger = await createLogger(config)
+  // As the first process of a container, it would not end by itself while it waits for its database.
+  const end = () => process.exit(0)
+  process.once('SIGTERM', end).once('SIGINT', end)
   const database = await open(config, logger)
   const stopping = new AbortController()
   const app = await buildApp({ database, config, stopping: stopping.signal, logger })
@@ -38,6 +41,7 @@ export async function run(config: Config) {
     logger.info('stopped')
     process.exit(0)
   }
+  process.off('SIGTERM', end).off('SIGINT', end)
   process.once('SIGTERM', stop).once('SIGINT', stop)
 }
 

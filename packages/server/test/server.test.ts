@@ -332,6 +332,13 @@ t.test('whoever reads the log may go away: the server goes on, and ends when it 
   t.strictSame(await other.ended, { code: 0, signal: null })
 })
 
+t.test('a server that waits for its database ends when it is told to', async (t) => {
+  const server = startServer(t, { DATABASE_URL: `postgres://nobody@127.0.0.1:${await freePort()}/nowhere` })
+  await until('it waits', () => server.output.stdout.includes('waiting for'))
+  server.child.kill('SIGTERM')
+  t.strictSame(await server.ended, { code: 0, signal: null })
+})
+
 t.test('SIGTERM turns readiness first, and requests are answered until the delay is over', async (t) => {
   const server = startServer(t, { SHUTDOWN_DELAY_MS: '1500' }, { folder })
   const url = await server.listening()
