@@ -92,6 +92,9 @@ const Config = Type.Object({
   DOCS: Defaulted(
     OneOf(['on', 'off'], { default: 'on', description: 'Whether /docs and /openapi.json are there.' }),
   ),
+  METRICS: Defaulted(
+    OneOf(['on', 'off'], { default: 'on', description: 'Whether /metrics is there, for Prometheus.' }),
+  ),
   IDEMPOTENCY_KEY_DAYS: Defaulted(
     Type.Integer({
       minimum: 1,
