@@ -80,6 +80,10 @@ export async function buildApp({
     },
   }).withTypeProvider<TypeBoxTypeProvider>()
 
+  const tracing = config.OTEL_EXPORTER_OTLP_ENDPOINT
+    ? (await import('./telemetry/tracing.js')).createTracing(config.OTEL_EXPORTER_OTLP_ENDPOINT, logger)
+    : undefined
+  tracing?.traceRequests(app)
   app.setErrorHandler(handleError)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
@@ -109,6 +113,8 @@ export async function buildApp({
       api.addHook('onRoute', (route) => {
         route.schema = { querystring: Strict({}), ...route.schema }
       })
+      // Below the gate: a request that waits for its turn is not at the database yet.
+      tracing?.traceDatabase(api)
       limitConcurrency(api, gate)
       // What the stores answer is JSON already.
       api.addHook('onRequest', (_request, reply, done) => {

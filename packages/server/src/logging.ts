@@ -35,6 +35,7 @@ export class RequestLog extends LogController {
         route: route ?? null,
         path: pathOf(request),
         caller: request.caller?.name,
+        trace_id: request.span?.spanContext().traceId,
         status: statusCode,
         ms: Math.round(elapsedTime * 10) / 10,
       },
