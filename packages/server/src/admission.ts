@@ -16,6 +16,8 @@ const MOST_WAITING = 500
 const LONGEST_WAIT = 500
 
 type Kind = 'ordinary' | 'scan'
+/** Why work is refused: too much waits already, it waited too long itself, or its caller went away meanwhile. */
+type Reason = 'full' | 'late' | 'gone'
 
 /**
  * Lets work begin in the order in which it came, as far as there are places.
@@ -28,6 +30,7 @@ export class Gate {
   readonly #mostScans: number
   readonly #running = { ordinary: 0, scan: 0 }
   readonly #waiting: Record<Kind, (() => void)[]> = { ordinary: [], scan: [] }
+  readonly #refused = { full: 0, late: 0, gone: 0 }
 
   constructor(poolSize: number) {
     // One connection is the database's own, for pings.
@@ -38,6 +41,27 @@ export class Gate {
   /** Whether work would be refused now. */
   isFull(kind: Kind) {
     return this.#waiting[kind].length >= MOST_WAITING
+  }
+
+  /** Counts work that is not done, and answers the error that says so. */
+  refuse(reason: Reason): ApiError {
+    this.#refused[reason]++
+    return new ApiError('overloaded')
+  }
+
+  /** How much work runs, by kind. */
+  get running(): Record<Kind, number> {
+    return { ...this.#running }
+  }
+
+  /** How much work waits, by kind. */
+  get waiting(): Record<Kind, number> {
+    return { ordinary: this.#waiting.ordinary.length, scan: this.#waiting.scan.length }
+  }
+
+  /** How much work was refused so far, by reason. */
+  get refused(): Record<Reason, number> {
+    return { ...this.#refused }
   }
 
   /** Does the work when it is its turn; its place is free again when the work is really done, however it ends. */
@@ -54,7 +78,7 @@ export class Gate {
 
   #turn(kind: Kind) {
     return new Promise<void>((resolve, reject) => {
-      if (this.isFull(kind)) throw new ApiError('overloaded')
+      if (this.isFull(kind)) throw this.refuse('full')
       const waiting = this.#waiting[kind]
       const begin = () => {
         clearTimeout(late)
@@ -62,7 +86,7 @@ export class Gate {
       }
       const late = setTimeout(() => {
         waiting.splice(waiting.indexOf(begin), 1)
-        reject(new ApiError('overloaded'))
+        reject(this.refuse('late'))
         // One scan fewer that waits may mean more places for others.
         this.#admit()
       }, LONGEST_WAIT)
@@ -97,11 +121,10 @@ export class Gate {
 }
 
 /** Puts a gate before the routes that are registered after it. */
-export function limitConcurrency(api: FastifyInstance, poolSize: number) {
-  const gate = new Gate(poolSize)
+export function limitConcurrency(api: FastifyInstance, gate: Gate) {
   // Before the body is read; what passes here has its place when the handler is to run.
   api.addHook('onRequest', (_request, _reply, done) => {
-    done(gate.isFull('ordinary') ? new ApiError('overloaded') : undefined)
+    done(gate.isFull('ordinary') ? gate.refuse('full') : undefined)
   })
   api.addHook('onRoute', (route) => {
     // The route for HEAD has the handler of the one for GET, which is behind the gate already.
@@ -113,7 +136,7 @@ export function limitConcurrency(api: FastifyInstance, poolSize: number) {
       const bound = session_id ?? batch_id ?? request.caller.sessions
       const kind = lists && bound === undefined ? 'scan' : 'ordinary'
       return gate.run(kind, async () => {
-        if (request.socket.destroyed) throw new ApiError('overloaded')
+        if (request.socket.destroyed) throw gate.refuse('gone')
         return handler.call(this, request, reply)
       })
     }

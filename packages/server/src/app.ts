@@ -7,7 +7,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequ
 import { parse as parseJson } from 'secure-json-parse'
 import { answerBrowsers, securityHeaders } from './access/browsers.js'
 import { protect } from './access/plugin.js'
-import { limitConcurrency } from './admission.js'
+import { Gate, limitConcurrency } from './admission.js'
 import { batchRoutes } from './batches/routes.js'
 import { batchComponents } from './batches/schemas.js'
 import { createBatchStore } from './batches/store.js'
@@ -18,12 +18,14 @@ import { Health, healthRoutes } from './health.js'
 import { createIdempotency } from './idempotency/record.js'
 import { JSON_TYPE } from './json.js'
 import { boundRequests, closePromptly } from './lifecycle.js'
-import { RequestLog } from './logging.js'
+import { RequestLog, silentLogger } from './logging.js'
 import { registerOpenapi } from './openapi.js'
 import { Strict } from './schemas.js'
 import { taskRoutes } from './tasks/routes.js'
 import { taskComponents } from './tasks/schemas.js'
 import { createTaskStore } from './tasks/store.js'
+import { Metrics } from './telemetry/metrics.js'
+import { metricsRoute } from './telemetry/prometheus.js'
 import { createCompiler, readIntegers } from './validation.js'
 
 const MAX_BODY_BYTES = 1024 * 1024
@@ -38,10 +40,16 @@ export interface AppOptions {
   logger?: FastifyBaseLogger
 }
 
-export async function buildApp({ database, config, stopping, logger }: AppOptions): Promise<FastifyInstance> {
-  const requestLog = new RequestLog()
+export async function buildApp({
+  database,
+  config,
+  stopping,
+  logger = silentLogger,
+}: AppOptions): Promise<FastifyInstance> {
+  const metrics = new Metrics()
+  const requestLog = new RequestLog(metrics)
   const app = Fastify({
-    ...(logger && { loggerInstance: logger }),
+    loggerInstance: logger,
     logController: requestLog,
     requestIdHeader: false,
     genReqId: (request) => {
@@ -72,6 +80,10 @@ export async function buildApp({ database, config, stopping, logger }: AppOption
     },
   }).withTypeProvider<TypeBoxTypeProvider>()
 
+  const tracing = config.OTEL_EXPORTER_OTLP_ENDPOINT
+    ? (await import('./telemetry/tracing.js')).createTracing(config.OTEL_EXPORTER_OTLP_ENDPOINT, logger)
+    : undefined
+  tracing?.traceRequests(app)
   app.setErrorHandler(handleError)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
@@ -90,6 +102,10 @@ export async function buildApp({ database, config, stopping, logger }: AppOption
 
   await registerOpenapi(app, config)
   await app.register(healthRoutes, { ping: database.ping, stopping })
+  const gate = new Gate(config.DATABASE_POOL_SIZE)
+  if (config.METRICS === 'on') {
+    await app.register(metricsRoute, { metrics, gate, poolSize: config.DATABASE_POOL_SIZE })
+  }
   await app.register(
     async (api) => {
       protect(api, config)
@@ -97,17 +113,24 @@ export async function buildApp({ database, config, stopping, logger }: AppOption
       api.addHook('onRoute', (route) => {
         route.schema = { querystring: Strict({}), ...route.schema }
       })
-      limitConcurrency(api, config.DATABASE_POOL_SIZE)
+      // Below the gate: a request that waits for its turn is not at the database yet.
+      tracing?.traceDatabase(api)
+      limitConcurrency(api, gate)
       // What the stores answer is JSON already.
       api.addHook('onRequest', (_request, reply, done) => {
         reply.type(JSON_TYPE)
         done()
       })
       const idempotency = createIdempotency(database.db, config.IDEMPOTENCY_KEY_DAYS)
-      await api.register(taskRoutes, { prefix: '/tasks', store: createTaskStore(database.db, idempotency) })
+      await api.register(taskRoutes, {
+        prefix: '/tasks',
+        store: createTaskStore(database.db, idempotency),
+        metrics,
+      })
       await api.register(batchRoutes, {
         prefix: '/batches',
         store: createBatchStore(database.db, idempotency),
+        metrics,
       })
     },
     { prefix: '/api/v1' },

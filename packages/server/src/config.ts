@@ -92,6 +92,15 @@ const Config = Type.Object({
   DOCS: Defaulted(
     OneOf(['on', 'off'], { default: 'on', description: 'Whether /docs and /openapi.json are there.' }),
   ),
+  METRICS: Defaulted(
+    OneOf(['on', 'off'], { default: 'on', description: 'Whether /metrics is there, for Prometheus.' }),
+  ),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
+    Type.String({
+      format: 'http-url',
+      description: 'Where traces go: a collector of OpenTelemetry, by OTLP over HTTP. Unset, there are none.',
+    }),
+  ),
   IDEMPOTENCY_KEY_DAYS: Defaulted(
     Type.Integer({
       minimum: 1,

@@ -2,6 +2,7 @@
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { pino } from 'pino'
 import type { Config } from './config.js'
+import type { Metrics } from './telemetry/metrics.js'
 
 export async function createLogger({ LOG_LEVEL: level, LOG_FORMAT }: Config) {
   const pretty = LOG_FORMAT === undefined ? process.stdout.isTTY : LOG_FORMAT === 'pretty'
@@ -16,24 +17,31 @@ export async function createLogger({ LOG_LEVEL: level, LOG_FORMAT }: Config) {
   return pino({ level }, pinoPretty(lines))
 }
 
+/** For an application that logs nowhere: without any logger, Fastify would not tell when a request is answered. */
+export const silentLogger = pino({ level: 'silent' })
+
 /** The path of a request, without its query. */
 export const pathOf = (request: FastifyRequest) => request.url.split(/[?#]/, 1)[0]!
 
-/** Replaces Fastify's two lines a request by one; what a failure was is logged where it is handled. */
+/** Replaces Fastify's two lines a request by one, and counts it; what a failure was is logged where it is handled. */
 export class RequestLog extends LogController {
-  constructor() {
+  constructor(readonly metrics: Metrics) {
     super({ requestIdLogLabel: 'request_id', disableRequestLogging: true })
   }
 
   override requestCompleted(_error: Error | null | undefined, request: FastifyRequest, reply: FastifyReply) {
+    const route = request.routeOptions.url
+    const { elapsedTime, statusCode } = reply
+    this.metrics.answered(route, request.method, statusCode, elapsedTime)
     request.log.info(
       {
         method: request.method,
-        route: request.routeOptions.url ?? null,
+        route: route ?? null,
         path: pathOf(request),
         caller: request.caller?.name,
-        status: reply.statusCode,
-        ms: Math.round(reply.elapsedTime * 10) / 10,
+        trace_id: request.span?.spanContext().traceId,
+        status: statusCode,
+        ms: Math.round(elapsedTime * 10) / 10,
       },
       'request',
     )

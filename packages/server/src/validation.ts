@@ -32,6 +32,7 @@ const formats = {
   sha256: /^[0-9a-f]{64}$/,
   origin: { type: 'string', validate: (text: string) => URL.canParse(text) && new URL(text).origin === text },
   'private-url': { type: 'string', validate: isPrivate },
+  'http-url': { type: 'string', validate: isHttp },
   network: { type: 'string', validate: isNetwork },
 } as const
 
@@ -40,6 +41,10 @@ function isPrivate(text: string): boolean {
   if (!URL.canParse(text)) return false
   const { protocol, hostname } = new URL(text)
   return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
+}
+
+function isHttp(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
 }
 
 /** An address, or a range of them as `10.0.0.0/8`. */
@@ -170,6 +175,7 @@ const formatMessages = {
   sha256: 'must be a SHA-256 as 64 hexadecimal digits in lower case',
   origin: 'must be an origin such as https://app.example.com, without a path',
   'private-url': 'must be a URL that begins with https://',
+  'http-url': 'must be a URL such as http://collector:4318',
   network: 'must be an address such as 10.1.2.3 or a range such as 10.0.0.0/8',
 }
 

@@ -31,6 +31,10 @@ t.test('a bad or misspelt setting is named', async (t) => {
       'LOG_LEVEL must be trace, debug, info, warn, error, fatal or silent; did you mean debug?',
     ],
     [{ LOG_FORMAT: 'Pretty' }, 'LOG_FORMAT must be json or pretty; did you mean pretty?'],
+    [
+      { OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' },
+      'OTEL_EXPORTER_OTLP_ENDPOINT must be a URL such as http://collector:4318',
+    ],
     [{ DATABSE_URL: 'postgres://db/aklp' }, 'DATABSE_URL is no setting; did you mean DATABASE_URL?'],
     [{ LOGLEVEL: 'debug' }, 'LOGLEVEL is no setting; did you mean LOG_LEVEL?'],
   ]

@@ -5,12 +5,18 @@ import { ApiError, commonProblems, createProblems, problems } from '../errors.js
 import { CreateHeaders, createOnce, replayedHeader } from '../idempotency/header.js'
 import { pageOf } from '../json.js'
 import { answer, ref, refOrNull } from '../schemas.js'
+import type { Metrics } from '../telemetry/metrics.js'
 import { Batch, BatchCreate, BatchListQuery, BatchPage, BatchParams, LatestBatchQuery } from './schemas.js'
 import type { BatchStore } from './store.js'
 
 const tags = ['batches']
 
-export const batchRoutes: FastifyPluginAsyncTypebox<{ store: BatchStore }> = async (app, { store }) => {
+interface BatchRoutesOptions {
+  store: BatchStore
+  metrics: Metrics
+}
+
+export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async (app, { store, metrics }) => {
   app.post(
     '',
     {
@@ -32,6 +38,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<{ store: BatchStore }> = asy
       // Before a key is looked up: what it stands for may be in a session that is not the caller's any more.
       request.body.session_id = sessionFor(request.caller, request.body.session_id)
       const batch = await createOnce(request, reply, (once) => store.create(request.body, once))
+      metrics.created(batch.outcome, request.body.tasks)
       return batch.json
     },
   )

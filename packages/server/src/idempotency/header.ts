@@ -4,8 +4,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isLocked } from '../db/failures.js'
 import { ApiError } from '../errors.js'
-import type { Versioned } from '../json.js'
-import type { Creation, Once } from './record.js'
+import type { Created, Creation, Once } from './record.js'
 
 /** The headers of a route that creates. Without an example, which Swagger UI would fill in: it makes one key of all. */
 export const CreateHeaders = Type.Object({
@@ -32,7 +31,7 @@ export async function createOnce<T>(
   request: FastifyRequest,
   reply: FastifyReply,
   create: (once: Once | undefined) => Promise<Creation<T>>,
-): Promise<Versioned<T>> {
+): Promise<Created<T>> {
   const creation = await create(readOnce(request)).catch((error: unknown) => {
     throw isLocked(error) ? new ApiError('idempotency_in_progress') : error
   })

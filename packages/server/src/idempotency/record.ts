@@ -16,8 +16,11 @@ export interface Once {
   fingerprint: string
 }
 
+/** What was created, by this request or an earlier one. */
+export type Created<T> = { outcome: 'created' | 'replayed' } & Versioned<T>
+
 export type Creation<T> =
-  | ({ outcome: 'created' | 'replayed' } & Versioned<T>)
+  | Created<T>
   /** The key belongs to another request. Nothing was created. */
   | { outcome: 'key_reused' }
 

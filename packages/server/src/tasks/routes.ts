@@ -7,6 +7,7 @@ import { ApiError, bodyProblems, commonProblems, createProblems, problems } from
 import { CreateHeaders, createOnce, replayedHeader } from '../idempotency/header.js'
 import { jsonArray, pageOf } from '../json.js'
 import { answer, noContent, ref } from '../schemas.js'
+import type { Metrics } from '../telemetry/metrics.js'
 import {
   Task,
   TaskBulkDelete,
@@ -23,7 +24,12 @@ import type { TaskStore } from './store.js'
 
 const tags = ['tasks']
 
-export const taskRoutes: FastifyPluginAsyncTypebox<{ store: TaskStore }> = async (app, { store }) => {
+interface TaskRoutesOptions {
+  store: TaskStore
+  metrics: Metrics
+}
+
+export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (app, { store, metrics }) => {
   /** Why a change found no task. */
   const notChanged = async (caller: Caller, id: string) => {
     const current = await store.get(caller, id)
@@ -53,6 +59,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ store: TaskStore }> = async
       // Before a key is looked up: what it stands for may be in a session that is not the caller's any more.
       request.body.session_id = sessionFor(request.caller, request.body.session_id)
       const task = await createOnce(request, reply, (once) => store.create(request.body, once))
+      metrics.created(task.outcome, [request.body])
       reply.header('etag', etagOf(task.version))
       return task.json
     },
@@ -127,6 +134,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ store: TaskStore }> = async
       const versions = versionsOf(request.headers['if-match'])
       const task = await store.update(caller, params.task_id, body, versions)
       if (task === undefined) throw await notChanged(caller, params.task_id)
+      if (task.becameCompleted) metrics.tasksCompleted++
       reply.header('etag', etagOf(task.version))
       return task.json
     },
@@ -183,7 +191,8 @@ export const taskRoutes: FastifyPluginAsyncTypebox<{ store: TaskStore }> = async
     },
     async (request) => {
       const patches = request.body.tasks
-      const updated = await store.updateMany(request.caller, patches)
+      const { updated, becameCompleted } = await store.updateMany(request.caller, patches)
+      metrics.tasksCompleted += becameCompleted
       const ids = patches.map(({ id }) => id)
       const not_found = JSON.stringify(without(ids, updated.keys()))
       return `{"updated":${jsonArray([...updated.values()])},"not_found":${not_found}}`

@@ -164,7 +164,13 @@ export function createTaskStore(db: Db, idempotency: Idempotency) {
     )
     return db
       .with(...given, target, updated)
-      .select({ id: updated.id, json: json<Task>(updated), version: version(updated.updated_at) })
+      .select({
+        id: updated.id,
+        json: json<Task>(updated),
+        version: version(updated.updated_at),
+        // A later change moves updated_at on and leaves completed_at behind.
+        isAsCompleted: sql<boolean>`${updated.completed_at} is not distinct from ${updated.updated_at}`,
+      })
       .from(updated)
   }
 
@@ -262,25 +268,34 @@ export function createTaskStore(db: Db, idempotency: Idempotency) {
       id: string,
       changes: TaskUpdate,
       versions?: string[],
-    ): Promise<Versioned<Task> | undefined> {
+    ): Promise<(Versioned<Task> & { becameCompleted: boolean }) | undefined> {
       const [task] = await update(shapeOf(caller, versions)).execute({
         id,
         patch: JSON.stringify(inUtc(changes)),
         versions: JSON.stringify(versions),
         ...sessionsOf(caller),
       })
-      return task
+      return task && { ...task, becameCompleted: completes(changes, task) }
     },
 
-    /** Changes tasks, all or none, and answers those that exist, by id, in the order of their first mention. */
-    async updateMany(caller: Caller, changes: TaskPatch[]): Promise<Map<string, Json<Task>>> {
+    /**
+     * Changes tasks, all or none, and answers those that exist, by id, in the order of their first mention; and how many
+     * of them became completed by that.
+     */
+    async updateMany(
+      caller: Caller,
+      changes: TaskPatch[],
+    ): Promise<{ updated: Map<string, Json<Task>>; becameCompleted: number }> {
       const merged = mergePatches(changes)
-      const updated = await updateMany(restricted(caller)).execute({
+      const rows = await updateMany(restricted(caller)).execute({
         patches: JSON.stringify(Object.fromEntries(merged)),
         ...sessionsOf(caller),
       })
-      const byId = new Map(updated.map(({ id, json }) => [id, json]))
-      return new Map([...merged.keys()].flatMap((id) => (byId.has(id) ? [[id, byId.get(id)!]] : [])))
+      const byId = new Map(rows.map(({ id, json }) => [id, json]))
+      return {
+        updated: new Map([...merged.keys()].flatMap((id) => (byId.has(id) ? [[id, byId.get(id)!]] : []))),
+        becameCompleted: rows.filter((row) => completes(merged.get(row.id)!, row)).length,
+      }
     },
 
     /** Whether there was such a task, in one of the versions if any are given. */
@@ -303,6 +318,10 @@ export function createTaskStore(db: Db, idempotency: Idempotency) {
     },
   }
 }
+
+/** Whether a task became completed by the changes: one that was so before keeps its completed_at, as `{}` keeps both. */
+const completes = ({ status }: TaskUpdate, { isAsCompleted }: { isAsCompleted: boolean }) =>
+  status === 'completed' && isAsCompleted
 
 /** The task `id`, of the caller, in one of the `versions`. */
 const theTask = (isRestricted: boolean, isConditional: boolean) =>

@@ -1,0 +1,140 @@
+/**
+ * Traces with OpenTelemetry: a span for each request, in the trace of its caller if it has one, and below it one for its
+ * work at the database. Names are those of OpenTelemetry's semantic conventions. Only loaded where traces are wanted.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  defaultTextMapGetter,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api'
+import { ExportResultCode, W3CTraceContextPropagator } from '@opentelemetry/core'
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
+import { resourceFromAttributes } from '@opentelemetry/resources'
+import { BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace'
+import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
+import { driverError } from '../db/failures.js'
+import { ApiError } from '../errors.js'
+import { pathOf } from '../logging.js'
+import { version } from '../version.js'
+import { methodName } from './metrics.js'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The span of the request, where there are traces. */
+    span?: Span
+  }
+}
+
+const SERVICE = 'aklp-task-service'
+/** How many milliseconds the last spans have to reach the collector when the service stops. */
+const FLUSH_TIME = 2000
+/** Asked for every few seconds by machines, which have no use for a trace of that. */
+const probes = ['/livez', '/readyz', '/metrics']
+
+export type Tracing = ReturnType<typeof createTracing>
+
+/** @param endpoint The base URL of a collector that takes OTLP over HTTP. */
+export function createTracing(endpoint: string, logger: FastifyBaseLogger) {
+  const provider = new TracerProvider({
+    resource: resourceFromAttributes({ 'service.name': SERVICE, 'service.version': version }),
+    spanProcessors: [new BatchSpanProcessor({ exporter: createExporter(endpoint, logger) })],
+  })
+  const tracer = provider.getTracer(SERVICE, version)
+  const propagator = new W3CTraceContextPropagator()
+
+  const begin = (request: FastifyRequest, route: string | undefined) => {
+    const method = methodName(request.method)
+    const called = method === '_OTHER' ? 'HTTP' : method
+    return tracer.startSpan(
+      route === undefined ? called : `${called} ${route}`,
+      {
+        kind: SpanKind.SERVER,
+        attributes: {
+          'http.request.method': method,
+          'http.route': route,
+          'url.path': pathOf(request),
+          'url.scheme': request.protocol,
+          'network.protocol.version': request.raw.httpVersion,
+        },
+      },
+      propagator.extract(ROOT_CONTEXT, request.headers, defaultTextMapGetter),
+    )
+  }
+
+  return {
+    /** Gives a span to every request. To be called before other hooks are added. */
+    traceRequests(app: FastifyInstance) {
+      app.decorateRequest('span')
+      app.addHook('onRequest', (request, reply, done) => {
+        const route = request.routeOptions.url
+        if (route !== undefined && probes.includes(route)) return done()
+        const span = begin(request, route)
+        request.span = span
+        // Also where the caller goes away before the answer.
+        reply.raw.once('close', () => {
+          const { statusCode } = reply
+          if (reply.raw.headersSent) span.setAttribute('http.response.status_code', statusCode)
+          if (statusCode >= 500) fail(span, String(statusCode))
+          span.end()
+        })
+        done()
+      })
+      app.addHook('onClose', async () => {
+        await Promise.race([provider.shutdown(), sleep(FLUSH_TIME, undefined, { ref: false })]).catch(
+          () => {},
+        )
+      })
+    },
+
+    /** Gives a span to the work of the handlers that are registered after it: it is the database that they ask. */
+    traceDatabase(api: FastifyInstance) {
+      api.addHook('onRoute', (route) => {
+        const { handler, schema, method } = route
+        // The route for HEAD has the handler of the one for GET.
+        if (method === 'HEAD') return
+        route.handler = async function (request, reply) {
+          const span = tracer.startSpan(
+            `postgresql ${schema?.operationId}`,
+            { kind: SpanKind.CLIENT, attributes: { 'db.system.name': 'postgresql' } },
+            trace.setSpan(ROOT_CONTEXT, request.span!),
+          )
+          try {
+            return await handler.call(this, request, reply)
+          } catch (error) {
+            // A task that is not there is no failure of the database.
+            if (!(error instanceof ApiError)) fail(span, String(driverError(error).code ?? '_OTHER'))
+            throw error
+          } finally {
+            span.end()
+          }
+        }
+      })
+    },
+  }
+}
+
+function fail(span: Span, type: string) {
+  span.setAttribute('error.type', type)
+  span.setStatus({ code: SpanStatusCode.ERROR })
+}
+
+/** Sends spans to the collector. Those that it does not take are lost, which is logged once until it takes some again. */
+function createExporter(endpoint: string, logger: FastifyBaseLogger): SpanExporter {
+  const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` })
+  let works = true
+  return {
+    export: (spans, done) =>
+      exporter.export(spans, (result) => {
+        const succeeds = result.code === ExportResultCode.SUCCESS
+        if (works && !succeeds) logger.warn({ cause: result.error?.message }, 'traces cannot be sent')
+        if (!works && succeeds) logger.info('traces can be sent again')
+        works = succeeds
+        done(result)
+      }),
+    shutdown: () => exporter.shutdown(),
+  }
+}
