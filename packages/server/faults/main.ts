@@ -9,6 +9,7 @@
  */
 import { parseArgs } from 'node:util'
 import { startPostgres } from '../bench/processes.js'
+import { crash } from './crash.js'
 import { disk } from './disk.js'
 import { overload } from './overload.js'
 import { kill, pause, restart, stop } from './postgres.js'
@@ -19,6 +20,7 @@ import { soak } from './soak.js'
 import { term } from './term.js'
 
 const scenarios: Record<string, Scenario> = {
+  crash,
   restart,
   stop,
   pause,

@@ -45,7 +45,7 @@ export const slow: Scenario = {
         open.add(socket)
         socket.on('error', () => {}).on('close', () => open.delete(socket))
         socket.once('connect', () => talk(socket))
-        if (n % 200 === 199) await sleep(20)
+        if (n % 100 === 99) await sleep(50)
       }
     }
     const head = 'POST /api/v1/tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n'

@@ -12,7 +12,7 @@ export const soak: Scenario = {
   seconds: 1800,
   async run({ cluster, seconds }) {
     const server = await startService(await cluster.newDatabase('faults'))
-    const client = new Client(server.base)
+    const client = new Client(server.base, 20)
     // Each turn a learner of many: a session's list does not grow with the load.
     const learners = Array.from({ length: 200 }, () => new Learners(client, randomUUID()))
     const load = everySecond(RATE, (turn) => learners[(turn >> 2) % learners.length]!.turn(turn))

@@ -7,13 +7,21 @@ import type { FastifyInstance } from 'fastify'
 import { ApiError } from './errors.js'
 
 /** Requests at the database for each connection: the driver sends the next statement while one is answered. */
-const PER_CONNECTION = 4
+const PER_CONNECTION = 2
 /** The part of the connections for lists of everything. */
-const PART_FOR_SCANS = 1 / 8
+const PART_FOR_SCANS = 1 / 4
 /** Most requests that wait, of either kind. */
 const MOST_WAITING = 500
-/** After how many milliseconds one that waits is refused: it does better to come again. */
-const LONGEST_WAIT = 500
+/**
+ * How many milliseconds the first in the queue has waited when no more are let in: those who come then are refused before
+ * they are read, which costs a small part of reading them.
+ */
+const LONG_WAIT = { ordinary: 250, scan: 4000 }
+/** After how many milliseconds one that waits is refused, when nothing moves: it does better to come again. */
+const LONGEST_WAIT = { ordinary: 500, scan: 5000 }
+
+/** Always the same one: to note where an error comes from costs more than all the rest of a refusal. */
+const overloaded = new ApiError('overloaded')
 
 type Kind = 'ordinary' | 'scan'
 /** Why work is refused: too much waits already, it waited too long itself, or its caller went away meanwhile. */
@@ -29,7 +37,7 @@ export class Gate {
   readonly #connections: number
   readonly #mostScans: number
   readonly #running = { ordinary: 0, scan: 0 }
-  readonly #waiting: Record<Kind, (() => void)[]> = { ordinary: [], scan: [] }
+  readonly #waiting: Record<Kind, { since: number; begin: () => void }[]> = { ordinary: [], scan: [] }
   readonly #refused = { full: 0, late: 0, gone: 0 }
 
   constructor(poolSize: number) {
@@ -40,13 +48,16 @@ export class Gate {
 
   /** Whether work would be refused now. */
   isFull(kind: Kind) {
-    return this.#waiting[kind].length >= MOST_WAITING
+    const waiting = this.#waiting[kind]
+    const [first] = waiting
+    if (first === undefined) return false
+    return waiting.length >= MOST_WAITING || performance.now() - first.since > LONG_WAIT[kind]
   }
 
   /** Counts work that is not done, and answers the error that says so. */
   refuse(reason: Reason): ApiError {
     this.#refused[reason]++
-    return new ApiError('overloaded')
+    return overloaded
   }
 
   /** How much work runs, by kind. */
@@ -84,13 +95,14 @@ export class Gate {
         clearTimeout(late)
         resolve()
       }
+      const turn = { since: performance.now(), begin }
       const late = setTimeout(() => {
-        waiting.splice(waiting.indexOf(begin), 1)
+        waiting.splice(waiting.indexOf(turn), 1)
         reject(this.refuse('late'))
         // One scan fewer that waits may mean more places for others.
         this.#admit()
-      }, LONGEST_WAIT)
-      waiting.push(begin)
+      }, LONGEST_WAIT[kind])
+      waiting.push(turn)
       this.#admit()
     })
   }
@@ -112,10 +124,10 @@ export class Gate {
       const scanIsNext = this.#waiting.scan.length > 0 && this.#running.scan < this.#mostScans
       if (!this.#hasPlace(scanIsNext || this.#running.scan > 0)) return
       const kind = scanIsNext ? 'scan' : 'ordinary'
-      const begin = this.#waiting[kind].shift()
-      if (begin === undefined) return
+      const next = this.#waiting[kind].shift()
+      if (next === undefined) return
       this.#running[kind]++
-      begin()
+      next.begin()
     }
   }
 }

@@ -17,7 +17,7 @@ import { ApiError, handleClientError, handleError, Problem, refuseUnknownRoutes 
 import { Health, healthRoutes } from './health.js'
 import { createIdempotency } from './idempotency/record.js'
 import { JSON_TYPE } from './json.js'
-import { boundRequests, closePromptly } from './lifecycle.js'
+import { boundRequests, closeFiles, closePromptly } from './lifecycle.js'
 import { RequestLog, silentLogger } from './logging.js'
 import { registerOpenapi } from './openapi.js'
 import { Strict } from './schemas.js'
@@ -61,8 +61,9 @@ export async function buildApp({
     // The bound on the arrival of a request, against senders that never finish.
     requestTimeout: config.REQUEST_TIMEOUT_MS,
     http: {
-      // How often Node looks for requests that are late; every 30 seconds unless set.
-      connectionsCheckingInterval: Math.min(config.REQUEST_TIMEOUT_MS, 1000),
+      // How often Node looks for requests that are late; every 30 seconds unless set. Those that are found at once are
+      // answered at once, and everybody else waits for that.
+      connectionsCheckingInterval: Math.min(config.REQUEST_TIMEOUT_MS, 100),
       // Node would refuse a request without Host with an empty answer; the hook below tells why.
       requireHostHeader: false,
     },
@@ -92,6 +93,7 @@ export async function buildApp({
   })
   boundRequests(app, config.REQUEST_TIMEOUT_MS)
   closePromptly(app, stopping)
+  closeFiles(app)
   answerBrowsers(app, config)
   const refuseOtherMethods = refuseUnknownRoutes(app)
 
