@@ -31,7 +31,8 @@ async function killAgainAndAgain(on: string, database: string, kills: number): P
     // Each start has a port of its own.
     fetch: (url, init) => fetch(url.replace('http://wherever-it-runs-now', server.base), init),
     retries: 1000,
-    timeout: 60_000,
+    // A call may miss many of the short times between two kills.
+    timeout: 600_000,
     onRetry: () => retries++,
   })
 
