@@ -6,10 +6,12 @@ import { callTool, tools } from '../src/tools.js'
 import { failure, inProcess, startService } from './support.js'
 
 const contract = JSON.parse(readFileSync(new URL('../../server/openapi.json', import.meta.url), 'utf8'))
-const allOperations = Object.entries<Record<string, { operationId: string }>>(contract.paths).flatMap(
-  ([path, methods]) =>
-    Object.entries(methods).map(([method, { operationId }]) => ({
-      operationId,
+// Probes answer plain text: they are for balancers, and no part of the client.
+const allOperations = Object.entries<Record<string, any>>(contract.paths).flatMap(([path, methods]) =>
+  Object.entries(methods)
+    .filter(([, { responses }]) => responses['200']?.content?.['text/plain'] === undefined)
+    .map(([method, { operationId }]) => ({
+      operationId: operationId as string,
       pattern: new RegExp(`^${method.toUpperCase()} ${path.replace(/\{\w+\}/g, '[0-9a-f-]{36}')}$`),
     })),
 )

@@ -125,7 +125,9 @@ t.test('the page at /docs', { skip }, async (t) => {
       const operations = Object.values((await app.inject('/openapi.json')).json().paths).flatMap(
         (path: any) => Object.values<any>(path),
       )
-      for (const { operationId, parameters = [] } of operations) {
+      for (const { operationId, parameters = [], responses } of operations) {
+        // Probes answer plain text, to balancers.
+        if (responses['200']?.content?.['text/plain']) continue
         const takesId = parameters.some((parameter: any) => parameter.in === 'path')
         const succeeded = asFilledIn[operationId]! < 300
         t.ok(succeeded || (takesId && asFilledIn[operationId] === 404), `${operationId} works as filled in`)

@@ -158,8 +158,12 @@ function readOperations(document: any): Operation[] {
     if (Array.isArray(node)) return node.map(resolve)
     return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, resolve(value)]))
   }
+  // Probes answer plain text, to balancers.
+  const isProbe = ({ responses }: any) => responses['200']?.content?.['text/plain'] !== undefined
   return Object.entries<any>(document.paths).flatMap(([path, methods]) =>
-    Object.entries<any>(methods).map(([method, { operationId, parameters = [], requestBody }]) => {
+    Object.entries<any>(methods).flatMap(([method, operation]) => {
+      if (isProbe(operation)) return []
+      const { operationId, parameters = [], requestBody } = operation
       const schemaOf = (place: string) => {
         const there = parameters.filter((parameter: any) => parameter.in === place)
         return {
