@@ -7,13 +7,21 @@ import type { FastifyInstance } from 'fastify'
 import { ApiError } from './errors.js'
 
 /** Requests at the database for each connection: the driver sends the next statement while one is answered. */
-const PER_CONNECTION = 4
+const PER_CONNECTION = 2
 /** The part of the connections for lists of everything. */
-const PART_FOR_SCANS = 1 / 8
+const PART_FOR_SCANS = 1 / 4
 /** Most requests that wait, of either kind. */
 const MOST_WAITING = 500
-/** After how many milliseconds one that waits is refused: it does better to come again. */
-const LONGEST_WAIT = 500
+/**
+ * How many milliseconds the first in the queue has waited when no more are let in: those who come then are refused before
+ * they are read, which costs a small part of reading them.
+ */
+const LONG_WAIT = { ordinary: 250, scan: 4000 }
+/** After how many milliseconds one that waits is refused, when nothing moves: it does better to come again. */
+const LONGEST_WAIT = { ordinary: 500, scan: 5000 }
+
+/** Always the same one: to note where an error comes from costs more than all the rest of a refusal. */
+const overloaded = new ApiError('overloaded')
 
 type Kind = 'ordinary' | 'scan'
 
@@ -27,7 +35,7 @@ export class Gate {
   readonly #connections: number
   readonly #mostScans: number
   readonly #running = { ordinary: 0, scan: 0 }
-  readonly #waiting: Record<Kind, (() => void)[]> = { ordinary: [], scan: [] }
+  readonly #waiting: Record<Kind, { since: number; begin: () => void }[]> = { ordinary: [], scan: [] }
 
   constructor(poolSize: number) {
     // One connection is the database's own, for pings.
@@ -37,7 +45,10 @@ export class Gate {
 
   /** Whether work would be refused now. */
   isFull(kind: Kind) {
-    return this.#waiting[kind].length >= MOST_WAITING
+    const waiting = this.#waiting[kind]
+    const [first] = waiting
+    if (first === undefined) return false
+    return waiting.length >= MOST_WAITING || performance.now() - first.since > LONG_WAIT[kind]
   }
 
   /** Does the work when it is its turn; its place is free again when the work is really done, however it ends. */
@@ -53,19 +64,20 @@ export class Gate {
 
   #turn(kind: Kind) {
     return new Promise<void>((resolve, reject) => {
-      if (this.isFull(kind)) throw new ApiError('overloaded')
+      if (this.isFull(kind)) throw overloaded
       const waiting = this.#waiting[kind]
       const begin = () => {
         clearTimeout(late)
         resolve()
       }
+      const turn = { since: performance.now(), begin }
       const late = setTimeout(() => {
-        waiting.splice(waiting.indexOf(begin), 1)
-        reject(new ApiError('overloaded'))
+        waiting.splice(waiting.indexOf(turn), 1)
+        reject(overloaded)
         // One scan fewer that waits may mean more places for others.
         this.#admit()
-      }, LONGEST_WAIT)
-      waiting.push(begin)
+      }, LONGEST_WAIT[kind])
+      waiting.push(turn)
       this.#admit()
     })
   }
@@ -77,10 +89,10 @@ export class Gate {
       const places = this.#connections * (apart ? 1 : PER_CONNECTION)
       if (this.#running.ordinary + this.#running.scan >= places) return
       const kind = scanIsNext ? 'scan' : 'ordinary'
-      const begin = this.#waiting[kind].shift()
-      if (begin === undefined) return
+      const next = this.#waiting[kind].shift()
+      if (next === undefined) return
       this.#running[kind]++
-      begin()
+      next.begin()
     }
   }
 }
@@ -90,7 +102,7 @@ export function limitConcurrency(api: FastifyInstance, poolSize: number) {
   const gate = new Gate(poolSize)
   // Before the body is read; what passes here has its place when the handler is to run.
   api.addHook('onRequest', (_request, _reply, done) => {
-    done(gate.isFull('ordinary') ? new ApiError('overloaded') : undefined)
+    done(gate.isFull('ordinary') ? overloaded : undefined)
   })
   api.addHook('onRoute', (route) => {
     // The route for HEAD has the handler of the one for GET, which is behind the gate already.
@@ -101,7 +113,7 @@ export function limitConcurrency(api: FastifyInstance, poolSize: number) {
       const { session_id, batch_id } = request.query as { session_id?: string; batch_id?: string }
       const kind = lists && session_id === undefined && batch_id === undefined ? 'scan' : 'ordinary'
       return gate.run(kind, async () => {
-        if (request.socket.destroyed) throw new ApiError('overloaded')
+        if (request.socket.destroyed) throw overloaded
         return handler.call(this, request, reply)
       })
     }

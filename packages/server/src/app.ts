@@ -13,7 +13,7 @@ import type { Config } from './config.js'
 import type { Database } from './db/database.js'
 import { ApiError, handleClientError, handleError, Problem, refuseUnknownRoutes } from './errors.js'
 import { Health, healthRoutes } from './health.js'
-import { boundRequests, closePromptly } from './lifecycle.js'
+import { boundRequests, closeFiles, closePromptly } from './lifecycle.js'
 import { RequestLog } from './logging.js'
 import { registerOpenapi } from './openapi.js'
 import { Strict } from './schemas.js'
@@ -48,8 +48,9 @@ export async function buildApp({ database, config, stopping, logger }: AppOption
     // The bound on the arrival of a request, against senders that never finish.
     requestTimeout: config.REQUEST_TIMEOUT_MS,
     http: {
-      // How often Node looks for requests that are late; every 30 seconds unless set.
-      connectionsCheckingInterval: Math.min(config.REQUEST_TIMEOUT_MS, 1000),
+      // How often Node looks for requests that are late; every 30 seconds unless set. Those that are found at once are
+      // answered at once, and everybody else waits for that.
+      connectionsCheckingInterval: Math.min(config.REQUEST_TIMEOUT_MS, 100),
       // Node would refuse a request without Host with an empty answer; the hook below tells why.
       requireHostHeader: false,
     },
@@ -75,6 +76,7 @@ export async function buildApp({ database, config, stopping, logger }: AppOption
   })
   boundRequests(app, config.REQUEST_TIMEOUT_MS)
   closePromptly(app, stopping)
+  closeFiles(app)
   const refuseOtherMethods = refuseUnknownRoutes(app)
 
   parseOnlyJson(app)

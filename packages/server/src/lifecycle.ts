@@ -1,5 +1,6 @@
 /** How long a request may take, and how connections end when the service stops. */
 import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { ApiError } from './errors.js'
 
@@ -23,6 +24,23 @@ export function boundRequests(app: FastifyInstance, milliseconds: number) {
     }, milliseconds)
     reply.raw.once('close', () => clearTimeout(late))
     done()
+  })
+}
+
+/**
+ * Closes the files that are answered with their connection. Node forgets the answers that wait on it behind another one,
+ * and with them their files, when who asked for them reads nothing.
+ */
+export function closeFiles(app: FastifyInstance) {
+  app.addHook('onSend', ({ socket }, _reply, payload, done) => {
+    if (payload instanceof Readable) {
+      // Many requests may wait on one connection.
+      socket.setMaxListeners(0)
+      const close = () => payload.destroy()
+      socket.once('close', close)
+      payload.once('close', () => socket.removeListener('close', close))
+    }
+    done(null, payload)
   })
 }
 

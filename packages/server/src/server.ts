@@ -27,6 +27,8 @@ async function run(config: Config) {
   await app.listen({
     host: config.HOST,
     port: config.PORT,
+    // Connections that wait to be accepted, in a rush; of more, Linux drops attempts, which come again after a second.
+    backlog: 4096,
     listenTextResolver: (address) =>
       `AKLP task service ${version}: API ${address}/api/v1, docs ${address}/docs, data in ${database.location}`,
   })

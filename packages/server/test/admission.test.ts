@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
@@ -21,12 +22,12 @@ function work(begun: string[], name: string) {
 }
 
 t.test('work begins in the order in which it came, as soon as there is a place', async (t) => {
-  const gate = new Gate(2)
+  const gate = new Gate(3)
   const begun: string[] = []
   const works = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((name) => work(begun, name))
   const results = works.map(({ run }) => gate.run('ordinary', run))
   await sleep()
-  t.same(begun, ['a', 'b', 'c', 'd'], 'four on the one connection that is not for pings')
+  t.same(begun, ['a', 'b', 'c', 'd'], 'two on each connection that is not for pings')
   works[1]!.end()
   await results[1]
   await until('the next begins', () => begun.length === 5)
@@ -72,7 +73,7 @@ t.test('a scan waits until it has a connection of its own, and nothing is sent b
 t.test('what is too much is refused at once, and what waits too long then', async (t) => {
   const gate = new Gate(1)
   const begun: string[] = []
-  const running = Array.from({ length: 4 }, () => work(begun, 'running'))
+  const running = Array.from({ length: 2 }, () => work(begun, 'running'))
   const results = running.map(({ run }) => gate.run('ordinary', run))
   const start = performance.now()
   const waiting = Array.from({ length: 500 }, () => gate.run('ordinary', work(begun, 'waiting').run))
@@ -85,7 +86,7 @@ t.test('what is too much is refused at once, and what waits too long then', asyn
   t.ok(performance.now() - start > 400)
   for (const { end } of running) end()
   await Promise.all(results)
-  t.equal(begun.length, 4)
+  t.equal(begun.length, 2)
   t.equal(await gate.run('ordinary', async () => 'as before'), 'as before')
 })
 
@@ -94,15 +95,14 @@ t.test('a service whose places are all taken', { skip }, async (t) => {
   const database = await newDatabase()
   const server = startServer(t, {
     DATABASE_URL: database,
-    DATABASE_POOL_SIZE: '2',
+    DATABASE_POOL_SIZE: '3',
     REQUEST_TIMEOUT_MS: '3000',
     STATEMENT_TIMEOUT_MS: '60000',
   })
   const base = await server.listening()
-  const call = async (method: string, path: string, body?: object, signal?: AbortSignal) => {
+  const call = async (method: string, path: string, body?: object) => {
     const response = await fetch(base + path, {
       method,
-      ...(signal && { signal }),
       ...(body && { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     })
     const text = await response.text()
@@ -149,11 +149,17 @@ t.test('a service whose places are all taken', { skip }, async (t) => {
   await t.test('has all its places again, though callers went away or were told a timeout', async (t) => {
     for (let round = 0; round < 3; round++) {
       await whileHeld(async () => {
-        const gone = new AbortController()
-        const calls = Array.from({ length: 8 }, () => call('PUT', task, { title: 'c' }, gone.signal))
+        const calls = Array.from({ length: 8 }, () =>
+          request(base + task, {
+            method: 'PUT',
+            agent: false,
+            headers: { 'content-type': 'application/json' },
+          })
+            .on('error', () => {})
+            .end('{"title":"c"}'),
+        )
         await sleep(50)
-        gone.abort()
-        await Promise.allSettled(calls)
+        for (const call of calls) call.destroy()
       })
       await until('it works again', async () => (await call('GET', task)).status === 200)
     }
@@ -164,7 +170,7 @@ t.test('a service whose places are all taken', { skip }, async (t) => {
     })
   })
 
-  await t.test('answers HEAD and GET of everything with a pool of two', async (t) => {
+  await t.test('answers HEAD and GET of everything with a small pool', async (t) => {
     const answers = await Promise.all(
       Array.from({ length: 8 }, (_, n) => call(n % 2 ? 'HEAD' : 'GET', n < 4 ? '/api/v1/tasks' : task)),
     )

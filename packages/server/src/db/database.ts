@@ -12,6 +12,7 @@ import { sql } from 'drizzle-orm'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
 import type postgres from 'postgres'
+import { guardDisk, requireRoom } from './disk.js'
 import { driverError, isUnavailable } from './failures.js'
 
 /** What the stores see, whichever driver is behind it. */
@@ -70,10 +71,12 @@ async function openEmbedded(folder?: string): Promise<Database> {
       import('drizzle-orm/pglite'),
       import('drizzle-orm/pglite/migrator'),
     ])
+    if (folder !== undefined) requireRoom(folder)
     const client = await PGlite.create(folder && (await dataFolder(folder, PGlite)))
     const db = drizzle({ client })
     await refuseNewerSchema(db)
     await migrate(db, migrations)
+    if (folder !== undefined) guardDisk(client, folder)
     const close = async () => {
       await client.close()
       await release?.()

@@ -1,6 +1,6 @@
 /** Why a statement failed, as far as it matters outside: the database could not be asked, or something else. */
 
-/** The driver could not reach the server, or lost it: codes of postgres.js, of Node and of PGlite. */
+/** The driver could not reach the server, or lost it, or its disk: codes of postgres.js and of Node. */
 const connectionCodes = new Set([
   'CONNECTION_CLOSED',
   'CONNECTION_ENDED',
@@ -12,16 +12,19 @@ const connectionCodes = new Set([
   'ENETUNREACH',
   'ENOTFOUND',
   'EAI_AGAIN',
+  'EACCES',
+  'ENOSPC',
+  'EROFS',
   'EPIPE',
   'ETIMEDOUT',
 ])
 
 /**
  * The server answered that it cannot serve: connection exceptions (class 08), insufficient resources (53), an
- * operator’s shutdown or a cancelled statement (57), a lock or serialisation that can be tried again (40, 55P03),
+ * operator’s shutdown or a cancelled statement (57), an error of the system (58), a lock or serialisation that can be tried again (40, 55P03),
  * and a server that is read-only for now (25006). PostgreSQL, appendix A.
  */
-const unavailableStates = /^(08|53|57|40)...$|^55P03$|^25006$/
+const unavailableStates = /^(08|53|57|58|40)...$|^55P03$|^25006$/
 
 /** The error of the driver below the one that Drizzle wraps around it, which quotes SQL and parameters. */
 export function driverError(error: unknown): { code?: unknown; message?: unknown } {
