@@ -26,6 +26,10 @@ export interface Measure {
   answers: number
   /** Answers that are no success. */
   failures: number
+  /** How often which status was answered, with `, Retry-After` where that was sent along. */
+  statuses: Map<string, number>
+  /** The 99th percentile of the successes alone, in milliseconds. */
+  p99OfSuccesses: number
 }
 
 export async function load({ base, requests, connections, seconds, rate }: Load): Promise<Measure> {
@@ -33,14 +37,21 @@ export async function load({ base, requests, connections, seconds, rate }: Load)
   const bytes = requests.map((request) => toBytes(request, url.host))
   let sent = 0
   let failures = 0
-  const latencies = createHistogram({ lowest: 1, highest: 600e6, figures: 3 })
+  const statuses = new Map<string, number>()
+  const range = { lowest: 1, highest: 600e6, figures: 3 }
+  const latencies = createHistogram(range)
+  const latenciesOfSuccesses = createHistogram(range)
   const pool = await Promise.all(Array.from({ length: connections }, () => Connection.open(url)))
 
   /** Sends the next request; its latency counts from `since`, when it was due. */
   const one = async (connection: Connection, since: number) => {
-    const status = await connection.send(bytes[sent++ % bytes.length]!)
-    latencies.record(Math.max(1, Math.round(1000 * (performance.now() - since))))
-    if (status >= 300) failures++
+    const { status, retryAfter } = await connection.send(bytes[sent++ % bytes.length]!)
+    const latency = Math.max(1, Math.round(1000 * (performance.now() - since)))
+    latencies.record(latency)
+    if (status < 300) latenciesOfSuccesses.record(latency)
+    else failures++
+    const kind = retryAfter ? `${status}, Retry-After` : String(status)
+    statuses.set(kind, (statuses.get(kind) ?? 0) + 1)
   }
 
   const start = performance.now()
@@ -56,6 +67,8 @@ export async function load({ base, requests, connections, seconds, rate }: Load)
     p99: latencies.percentile(99) / 1000,
     answers: latencies.count,
     failures,
+    statuses,
+    p99OfSuccesses: latenciesOfSuccesses.percentile(99) / 1000,
   }
 
   async function closedLoop(connection: Connection) {
@@ -105,11 +118,16 @@ const HEAD_END = '\r\n\r\n'
 const LAST_CHUNK = '0\r\n\r\n'
 const MOST_PATIENCE = 60_000
 
+interface Head {
+  status: number
+  retryAfter: boolean
+}
+
 /** One connection, with one request on it at a time. */
 class Connection {
   #socket: Socket
   #received: Buffer = Buffer.alloc(0)
-  #answer: { resolve: (status: number) => void; reject: (error: Error) => void } | undefined
+  #answer: { resolve: (head: Head) => void; reject: (error: Error) => void } | undefined
 
   private constructor(socket: Socket) {
     this.#socket = socket
@@ -126,8 +144,8 @@ class Connection {
     return new Connection(socket)
   }
 
-  /** Sends a request and answers the status of its response, once that is here in full. */
-  send(request: Buffer): Promise<number> {
+  /** Sends a request and answers the head of its response, once that is here in full. */
+  send(request: Buffer): Promise<Head> {
     return new Promise((resolve, reject) => {
       if (this.#socket.destroyed) return reject(new Error('the connection was closed while it was idle'))
       this.#answer = { resolve, reject }
@@ -153,6 +171,6 @@ class Connection {
         : received.length >= headEnd + HEAD_END.length + Number(length)
     if (!complete) return
     this.#received = Buffer.alloc(0)
-    this.#answer?.resolve(Number(head.slice(9, 12)))
+    this.#answer?.resolve({ status: Number(head.slice(9, 12)), retryAfter: /^retry-after:/im.test(head) })
   }
 }

@@ -36,9 +36,10 @@ export const postgresSettings = {
 
 export async function startPostgres() {
   const port = await freePort()
+  const databaseDir = join(folder, `postgresql-${port}`)
   const output: string[] = []
   const cluster = new EmbeddedPostgres({
-    databaseDir: join(folder, 'postgresql'),
+    databaseDir,
     port,
     createPostgresUser: process.getuid?.() === 0,
     initdbFlags: ['--encoding=UTF8', '--locale=C'],
@@ -57,12 +58,20 @@ export async function startPostgres() {
       await cluster.createDatabase(name)
       return `postgres://postgres:password@127.0.0.1:${port}/${name}`
     },
+    start: () => cluster.start(),
     stop: () => cluster.stop(),
+    /** Its process, below which are all others of it. */
+    pid: () => Number(readFileSync(join(databaseDir, 'postmaster.pid'), 'utf8').split('\n', 1)),
   }
 }
 
 export interface Server {
   base: string
+  pid: number
+  /** Whether the process is still there. */
+  running(): boolean
+  /** What it has logged. */
+  log(): string
   /** From the start of the process to the first answer, in milliseconds. */
   startedIn: number
   /** Megabytes in memory, now and at most until now; undefined where the system does not tell. */
@@ -74,13 +83,18 @@ export interface Server {
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
 
-export const startService = (database: string) =>
-  startServer([path('../dist/server.js')], database, '/api/v1/tasks?limit=1')
+export const startService = (database: string, settings: Record<string, string> = {}) =>
+  startServer([path('../dist/server.js')], database, '/api/v1/tasks?limit=1', settings)
 
 export const startFloor = (database: string) =>
   startServer(['--import', import.meta.resolve('tsx'), path('floor.ts')], database, '/api/v1/tasks')
 
-async function startServer(args: string[], database: string, firstCall: string): Promise<Server> {
+async function startServer(
+  args: string[],
+  database: string,
+  firstCall: string,
+  settings: Record<string, string> = {},
+): Promise<Server> {
   const port = await freePort()
   const base = `http://127.0.0.1:${port}`
   // Logs go to a file, as JSON: that costs what it costs in production.
@@ -95,6 +109,7 @@ async function startServer(args: string[], database: string, firstCall: string):
       LOG_FORMAT: 'json',
       DATABASE_URL: database,
       PORT: String(port),
+      ...settings,
     },
     stdio: ['ignore', output, output],
   })
@@ -105,7 +120,10 @@ async function startServer(args: string[], database: string, firstCall: string):
   const startedIn = performance.now() - start
   return {
     base,
+    pid: child.pid!,
     startedIn,
+    running: () => child.exitCode === null && child.signalCode === null,
+    log: () => readFileSync(log, 'utf8'),
     memory: () => memoryOf(child.pid!),
     emptyLog: () => truncateSync(log),
     async stop() {
