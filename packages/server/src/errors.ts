@@ -445,6 +445,8 @@ const LINGER = 1000
 /** Answers what is no readable HTTP, where there is no request yet: straight to the socket, and closes it. */
 export function handleClientError(error: NodeJS.ErrnoException, socket: Socket) {
   if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
+  // Nothing was asked yet. Who opened the connection for later would take an answer for that of its first request.
+  if (socket.bytesRead === 0) return socket.destroy()
   const code: ErrorCode =
     error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
       ? 'request_timeout'

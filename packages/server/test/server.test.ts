@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { basename, join } from 'node:path'
 import postgres from 'postgres'
@@ -268,8 +268,8 @@ t.test('what is no HTTP gets a problem and an end', async (t) => {
     'headers that never end': 'GET /health HTTP/1.1\r\nHost: a\r\n',
     'a body that never ends': `${post}Content-Length: 100\r\n\r\n{"title"`,
     'chunks that never end': `${post}Transfer-Encoding: chunked\r\n\r\n5\r\n{"tit\r\n`,
-    'a connection without a word': '',
   }
+  const silent = raw('')
   const late = Object.entries(unfinished).map(([name, bytes]) => [name, raw(bytes)] as const)
   for (const [name, bytes] of Object.entries(malformed)) {
     await t.test(name, async (t) => refused(t, (await raw(bytes)).text, 400, 'bad_request'))
@@ -285,6 +285,11 @@ t.test('what is no HTTP gets a problem and an end', async (t) => {
       t.ok(ms > 900 && ms < 5000, `after ${Math.round(ms)} ms`)
     })
   }
+  await t.test('a connection without a word is closed without one', async (t) => {
+    const { text, ms } = await silent
+    t.equal(text, '')
+    t.ok(ms > 900 && ms < 5000, `after ${Math.round(ms)} ms`)
+  })
   t.equal((await send(url, 'GET', '/health')).status, 200, 'others are served as before')
 
   await t.test('a peer that takes no notice of the end loses its connection', async (t) => {
@@ -299,6 +304,25 @@ t.test('what is no HTTP gets a problem and an end', async (t) => {
     socket.destroy()
   })
 })
+
+t.test(
+  'who asks for files and does not read them loses the connection, and no file stays open',
+  { skip: process.platform !== 'linux' && 'counts open files in /proc' },
+  async (t) => {
+    const server = startServer(t, { REQUEST_TIMEOUT_MS: '1000' }, { folder })
+    const url = await server.listening()
+    const open = () => readdirSync(`/proc/${server.child.pid}/fd`).length
+    await send(url, 'GET', '/health')
+    const before = open()
+    const socket = connect(Number(new URL(url).port), '127.0.0.1').pause()
+    socket.on('error', () => {})
+    socket.write('GET /docs/static/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(20))
+    await until('the files are open', () => open() > before + 10)
+    await until('they are closed', () => open() <= before)
+    t.equal(server.output.stderr, '')
+    socket.destroy()
+  },
+)
 
 t.test('a signal ends an idle server at once, whoever is connected', async (t) => {
   const server = startServer(t, { SHUTDOWN_TIMEOUT_MS: '20000' }, { folder })
