@@ -93,9 +93,9 @@ export function newFolder(test: Test): string {
   return folder
 }
 
-/** Waits until it holds; fails after half a minute. */
+/** Waits until it holds; fails after a minute, since machines may be busy. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>) {
-  for (const deadline = Date.now() + 30_000; !(await holds()); await sleep(20)) {
-    if (Date.now() > deadline) throw new Error(`not within half a minute: ${what}`)
+  for (const deadline = Date.now() + 60_000; !(await holds()); await sleep(20)) {
+    if (Date.now() > deadline) throw new Error(`not within a minute: ${what}`)
   }
 }
