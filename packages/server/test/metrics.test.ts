@@ -202,18 +202,18 @@ t.test('what is at the database, waits for it and is refused can be seen while i
   await until('they are at the database or wait', async () => {
     const samples = await scrape(app)
     return (
-      read(samples, 'aklp_database_requests_running', { kind: 'ordinary' }) === 4 &&
-      read(samples, 'aklp_database_requests_waiting', { kind: 'ordinary' }) === 1 &&
+      read(samples, 'aklp_database_requests_running', { kind: 'ordinary' }) === 2 &&
+      read(samples, 'aklp_database_requests_waiting', { kind: 'ordinary' }) === 3 &&
       read(samples, 'aklp_database_requests_waiting', { kind: 'scan' }) === 1
     )
   })
   await until('what waits is refused', async () => {
     const samples = await scrape(app)
-    return read(samples, 'aklp_database_requests_refused_total', { reason: 'late' }) === 2
+    return read(samples, 'aklp_database_requests_refused_total', { reason: 'late' }) === 4
   })
   release()
   await held
-  t.same((await Promise.all(calls)).map(({ status }) => status).sort(), [404, 404, 404, 404, 503, 503])
+  t.same((await Promise.all(calls)).map(({ status }) => status).sort(), [404, 404, 503, 503, 503, 503])
   const after = await scrape(app)
   t.equal(read(after, 'aklp_database_requests_running'), 0)
   t.equal(read(after, 'aklp_database_requests_waiting'), 0)
