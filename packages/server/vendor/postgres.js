@@ -674,7 +674,7 @@ function Connection(options, queues = {}, { onopen = noop, onend = noop, onclose
     backoff: backoff2,
     target_session_attrs
   } = options;
-  const sent = queue_default(), id = uid++, backend = { pid: null, secret: null }, idleTimer = timer(end, options.idle_timeout), lifeTimer = timer(end, options.max_lifetime), connectTimer = timer(connectTimedOut, options.connect_timeout);
+  const sent = queue_default(), id = uid++, backend = { pid: null, secret: null }, idleTimer = timer(end, options.idle_timeout), lifeTimer = timer(end, options.max_lifetime), connectTimer = timer(connectTimedOut, options.connect_timeout), answerTimer = timer(unanswered, options.answer_timeout);
   let socket = null, cancelMessage, errorResponse = null, result = new Result(), incoming = Buffer.alloc(0), needsTypes = options.fetch_types, backendParameters = {}, statements = {}, statementId = Math.random().toString(36).slice(2), statementCount = 1, closedTime = 0, remaining = 0, hostIndex = 0, retries = 0, length = 0, delay = 0, rows = 0, serverSignature = null, nextWriteTimer = null, terminated = false, incomings = null, results = null, initial = null, ending = null, stream = null, chunk = null, ended = null, nonce = null, query = null, final = null;
   const connection2 = {
     queue: queues.closed,
@@ -724,7 +724,7 @@ function Connection(options, queues = {}, { onopen = noop, onend = noop, onclose
       return;
     try {
       q.state = backend;
-      query ? sent.push(q) : (query = q, query.active = true);
+      query ? sent.push(q) : (query = q, query.active = true, answerTimer.start());
       build(q);
       return write(toBuffer(q)) && !q.describeFirst && !q.cursorFn && sent.length < max_pipeline && (!q.options.onexecute || q.options.onexecute(connection2));
     } catch (error2) {
@@ -791,8 +791,11 @@ function Connection(options, queues = {}, { onopen = noop, onend = noop, onclose
     return x;
   }
   function connectTimedOut() {
-    errored(Errors.connection("CONNECT_TIMEOUT", options, socket));
+    error(Errors.connection("CONNECT_TIMEOUT", options, socket));
     socket.destroy();
+  }
+  function unanswered() {
+    socket && socket.destroy();
   }
   async function secure() {
     if (sslnegotiation !== "direct") {
@@ -866,7 +869,7 @@ function Connection(options, queues = {}, { onopen = noop, onend = noop, onclose
     hostIndex = (hostIndex + 1) % port.length;
   }
   function reconnect() {
-    setTimeout(connect, closedTime ? Math.max(0, closedTime + delay - performance.now()) : 0);
+    setTimeout(() => (initial || cancelMessage) && connect(), closedTime ? Math.max(0, closedTime + delay - performance.now()) : 0);
   }
   function connected() {
     try {
@@ -886,6 +889,9 @@ function Connection(options, queues = {}, { onopen = noop, onend = noop, onclose
   function error(err) {
     if (connection2.queue === queues.connecting && options.host[retries + 1])
       return;
+    fail(err);
+  }
+  function fail(err) {
     errored(err);
     while (sent.length)
       queryError(sent.shift(), err);
@@ -915,7 +921,7 @@ function Connection(options, queues = {}, { onopen = noop, onend = noop, onclose
   function terminate() {
     terminated = true;
     if (stream || query || initial || sent.length)
-      error(Errors.connection("CONNECTION_DESTROYED", options));
+      fail(Errors.connection("CONNECTION_DESTROYED", options));
     clearImmediate(nextWriteTimer);
     if (socket) {
       socket.removeListener("data", data);
@@ -935,6 +941,7 @@ function Connection(options, queues = {}, { onopen = noop, onend = noop, onclose
     idleTimer.cancel();
     lifeTimer.cancel();
     connectTimer.cancel();
+    answerTimer.cancel();
     socket.removeAllListeners();
     socket = null;
     const lost = Errors.connection("CONNECTION_CLOSED", options);
@@ -943,8 +950,11 @@ function Connection(options, queues = {}, { onopen = noop, onend = noop, onclose
       queryError(sent.shift(), lost);
     query = results = errorResponse = null;
     result = new Result();
-    if (initial && options.host.length > 1)
+    if (initial && options.host[retries + 1]) {
+      retries++;
       return reconnect();
+    }
+    retries = 0;
     initial && (queryError(initial, lost), initial = null);
     closedTime = performance.now();
     hadError && options.shared.retries++;
@@ -1060,15 +1070,20 @@ function Connection(options, queues = {}, { onopen = noop, onend = noop, onclose
     } else if (errorResponse) {
       errored(errorResponse);
     }
+    const readOnly = errorResponse && errorResponse.code === "25006";
     query = results = errorResponse = null;
     result = new Result();
     connectTimer.cancel();
+    answerTimer.cancel();
+    readOnly && end();
+    if (terminated)
+      return;
     if (initial) {
       if (target_session_attrs) {
         if (!backendParameters.in_hot_standby || !backendParameters.default_transaction_read_only)
           return fetchState();
         else if (tryNext(target_session_attrs, backendParameters))
-          return terminate();
+          return refuse();
       }
       if (needsTypes) {
         initial.reserve && (initial = null);
@@ -1082,7 +1097,7 @@ function Connection(options, queues = {}, { onopen = noop, onend = noop, onclose
     while (sent.length && (query = sent.shift()) && (query.active = true, query.cancelled))
       Connection(options).cancel(query.state, query.cancelled.resolve, query.cancelled.reject);
     if (query)
-      return;
+      return answerTimer.start();
     connection2.reserved ? !connection2.reserved.release && x[5] === 73 ? ending ? terminate() : (connection2.reserved = null, onopen(connection2)) : connection2.reserved() : ending ? terminate() : onopen(connection2);
   }
   function CommandComplete(x) {
@@ -1238,7 +1253,11 @@ function Connection(options, queues = {}, { onopen = noop, onend = noop, onclose
     options.serializers[typarray] = (xs) => arraySerializer(xs, options.serializers[oid], options, typarray);
   }
   function tryNext(x, xs) {
-    return x === "read-write" && xs.default_transaction_read_only === "on" || x === "read-only" && xs.default_transaction_read_only === "off" || x === "primary" && xs.in_hot_standby === "on" || x === "standby" && xs.in_hot_standby === "off" || x === "prefer-standby" && xs.in_hot_standby === "off" && options.host[retries];
+    return x === "read-write" && (xs.default_transaction_read_only === "on" || xs.in_hot_standby === "on") || x === "read-only" && xs.default_transaction_read_only === "off" && xs.in_hot_standby === "off" || x === "primary" && xs.in_hot_standby === "on" || x === "standby" && xs.in_hot_standby === "off" || x === "prefer-standby" && xs.in_hot_standby === "off" && options.host[retries + 1];
+  }
+  function refuse() {
+    error(Errors.generic("TARGET_SESSION_ATTRS", "no host is " + target_session_attrs));
+    socket.end(bytes_default().X().end());
   }
   function fetchState() {
     const query2 = new Query([`
@@ -1256,7 +1275,7 @@ function Connection(options, queues = {}, { onopen = noop, onend = noop, onclose
       (query.cursorFn || query.describeFirst) && write(Sync);
       errorResponse = Errors.postgres(parseError(x));
     } else {
-      errored(Errors.postgres(parseError(x)));
+      error(Errors.postgres(parseError(x)));
     }
   }
   function retry(q, error2) {
@@ -2029,13 +2048,14 @@ function parseOptions(a, b2) {
   query.sslmode && (query.ssl = query.sslmode, delete query.sslmode);
   "timeout" in o && (console.log("The timeout option is deprecated, use idle_timeout instead"), o.idle_timeout = o.timeout);
   query.sslrootcert === "system" && (query.ssl = "verify-full");
-  const ints = ["idle_timeout", "connect_timeout", "max_lifetime", "max_pipeline", "backoff", "keep_alive"];
+  const ints = ["idle_timeout", "connect_timeout", "max_lifetime", "max_pipeline", "backoff", "keep_alive", "answer_timeout"];
   const defaults = {
     max: globalThis.Cloudflare ? 3 : 10,
     ssl: false,
     sslnegotiation: null,
     idle_timeout: null,
     connect_timeout: 30,
+    answer_timeout: null,
     max_lifetime,
     max_pipeline: 100,
     backoff,
