@@ -15,20 +15,22 @@ const skip = (!process.env.CI && postgresMissing()) || false
 /** postgres.js as it is published: the patched one with the patch taken back. */
 function unpatched(folder: string): string {
   cpSync(realpathSync(join(server, 'node_modules/postgres')), folder, { recursive: true })
-  const file = join(folder, 'src/connection.js')
   const patch = readFileSync(join(server, '../../patches/postgres@3.4.9.patch'), 'utf8')
-  let source = readFileSync(file, 'utf8')
-  for (const hunk of patch.split(/^@@.*\n/m).slice(1)) {
-    const side = (other: string) =>
-      hunk
-        .split('\n')
-        .filter((line) => line !== '' && !line.startsWith(other))
-        .map((line) => `${line.slice(1)}\n`)
-        .join('')
-    if (!source.includes(side('-'))) throw new Error('the installed driver lacks its patch')
-    source = source.replace(side('-'), () => side('+'))
+  for (const part of patch.split(/^diff --git a\//m).slice(1)) {
+    const file = join(folder, part.slice(0, part.indexOf(' ')))
+    let source = readFileSync(file, 'utf8')
+    for (const hunk of part.split(/^@@.*\n/m).slice(1)) {
+      const side = (other: string) =>
+        hunk
+          .split('\n')
+          .filter((line) => line !== '' && !line.startsWith(other))
+          .map((line) => `${line.slice(1)}\n`)
+          .join('')
+      if (!source.includes(side('-'))) throw new Error('the installed driver lacks its patch')
+      source = source.replace(side('-'), () => side('+'))
+    }
+    writeFileSync(file, source)
   }
-  writeFileSync(file, source)
   return folder
 }
 

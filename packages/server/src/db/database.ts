@@ -128,6 +128,8 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Data
     postgres(url, {
       max,
       connect_timeout: 5,
+      // A server that was cut off does not even cancel its statements.
+      answer_timeout: timeouts.statement_timeout && timeouts.statement_timeout / 1000 + 1,
       backoff: (retries) => Math.min(0.05 * 2 ** retries, 0.5),
       // Every parameter is text or JSON: there are no array types to ask the server for.
       fetch_types: false,
@@ -135,16 +137,25 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Data
       connection: { application_name: 'aklp-task-server', ...timeouts },
     })
 
-  // A connection of its own, without a timeout: a migration takes its time, and the lock ends with the session.
-  const migrating = understood(() => connect(1, { statement_timeout: 0, lock_timeout: 0 }))
-  try {
-    await waitUntilReachable(migrating, location, options)
-    // Servers that start together migrate one after the other: all but the first find nothing to do.
-    await migrating`select pg_advisory_lock(${MIGRATION_LOCK})`
+  // Connections of their own, without a timeout: a migration takes its time.
+  const migrating = understood(() => connect(2, { statement_timeout: 0, lock_timeout: 0 }))
+  /**
+   * Migrates under a lock, and answers whether it got that. It is one of a transaction, and who does not get it holds no
+   * connection meanwhile: in a pooler, a lock of a session goes astray, and those who wait leave none to the first.
+   */
+  const migrateAlone = async (lock: postgres.TransactionSql) => {
+    const [got] = await lock`select pg_try_advisory_xact_lock(${MIGRATION_LOCK}) as it`
+    if (!got!.it) return false
     const db = drizzle(migrating)
     await refuseLegacySchema(db)
     await refuseNewerSchema(db)
     await migrate(db, migrations)
+    return true
+  }
+  try {
+    await waitUntilReachable(migrating, location, options)
+    // Servers that start together migrate one after the other: all but the first find nothing to do.
+    while (!(await migrating.begin((lock) => migrateAlone(lock)))) await sleep(100)
   } catch (error) {
     throw unopened(location, error)
   } finally {
@@ -170,7 +181,9 @@ export const locationOf = (url: string) =>
 function understood<T>(connect: () => T): T {
   try {
     return connect()
-  } catch {
+  } catch (error) {
+    const { message } = error as Error
+    if (message.startsWith('target_session_attrs')) throw new DatabaseError(`DATABASE_URL: ${message}`)
     throw new DatabaseError('DATABASE_URL is malformed; in user and password, write %23 for # and %25 for %')
   }
 }

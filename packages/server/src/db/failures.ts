@@ -6,6 +6,8 @@ const connectionCodes = new Set([
   'CONNECTION_ENDED',
   'CONNECTION_DESTROYED',
   'CONNECT_TIMEOUT',
+  // Of several servers, none is the primary now.
+  'TARGET_SESSION_ATTRS',
   'ECONNREFUSED',
   'ECONNRESET',
   'EHOSTUNREACH',

@@ -1,0 +1,276 @@
+/**
+ * Three PostgreSQL nodes with synchronous replication under Patroni, whose agreement is in etcd; HAProxy before their
+ * primary and before the servers; PgBouncer before HAProxy. All on loopback, as the Debian packages bring them.
+ */
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import postgres from '../../packages/server/vendor/postgres.js'
+import {
+  end,
+  endsWithUs,
+  folder,
+  freePort,
+  newFolder,
+  postgresProcesses,
+  signal,
+  start,
+  until,
+} from './processes.js'
+
+/** Where Debian puts the programs of PostgreSQL: the newest version that is there. */
+const versions = existsSync('/usr/lib/postgresql') ? readdirSync('/usr/lib/postgresql') : []
+const binaries = `/usr/lib/postgresql/${Math.max(...versions.map(Number))}/bin`
+
+/** What is not installed, as names of Debian packages. */
+export function missingPackages(): string[] {
+  const has = (program: string) => {
+    try {
+      return execFileSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }) !== undefined
+    } catch {
+      return false
+    }
+  }
+  const programs = {
+    patroni: 'patroni python3-etcd',
+    etcd: 'etcd-server',
+    haproxy: 'haproxy',
+    pgbouncer: 'pgbouncer',
+    [`${binaries}/pg_rewind`]: 'postgresql',
+  }
+  return Object.entries(programs).flatMap(([program, name]) => (has(program) ? [] : [name]))
+}
+
+/** Patroni gives a primary up that was not heard of for `ttl` seconds: a cut-off costs about as much. */
+const agreement = { ttl: 20, loop_wait: 2, retry_timeout: 5 }
+
+const password = 'loopback'
+
+interface Member {
+  name: string
+  role: 'leader' | 'sync_standby' | 'replica'
+  state: string
+  timeline: number
+}
+
+export class Node {
+  readonly data: string
+  #patroni
+  readonly #settings: string
+
+  constructor(
+    readonly name: string,
+    readonly port: number,
+    readonly api: number,
+    etcd: number,
+  ) {
+    const home = newFolder(name)
+    this.data = join(home, 'data')
+    endsWithUs(this.data)
+    this.#settings = join(folder, `${name}.yml`)
+    const settings = {
+      scope: 'aklp',
+      name,
+      restapi: { listen: `127.0.0.1:${api}`, connect_address: `127.0.0.1:${api}` },
+      etcd3: { host: `127.0.0.1:${etcd}` },
+      bootstrap: {
+        dcs: {
+          ...agreement,
+          synchronous_mode: true,
+          postgresql: {
+            use_pg_rewind: true,
+            // A standby that is cut off is given up after as long.
+            parameters: { wal_sender_timeout: '5s', shared_buffers: '32MB' },
+          },
+        },
+        initdb: [{ encoding: 'UTF8' }, { locale: 'C' }, 'data-checksums'],
+      },
+      postgresql: {
+        listen: `127.0.0.1:${port}`,
+        connect_address: `127.0.0.1:${port}`,
+        data_dir: this.data,
+        bin_dir: binaries,
+        pgpass: join(home, 'pgpass'),
+        authentication: {
+          superuser: { username: 'postgres', password },
+          replication: { username: 'replicator', password },
+        },
+        pg_hba: [
+          'host all all 127.0.0.1/32 scram-sha-256',
+          'host replication all 127.0.0.1/32 scram-sha-256',
+        ],
+        parameters: { unix_socket_directories: home },
+      },
+    }
+    // YAML can be written as JSON.
+    writeFileSync(this.#settings, JSON.stringify(settings, undefined, 2), { mode: 0o644 })
+    this.#patroni = this.#start()
+  }
+
+  #start() {
+    return start(this.name, 'patroni', [this.#settings], { kept: true, environment: { LC_ALL: 'C.UTF-8' } })
+  }
+
+  get #processes() {
+    return [this.#patroni.pid!, ...postgresProcesses(this.data)]
+  }
+
+  /** As if the power failed. */
+  async kill() {
+    signal('SIGKILL', this.#processes)
+    await end(this.#patroni, 'SIGKILL')
+  }
+
+  restart() {
+    this.#patroni = this.#start()
+  }
+
+  /** As if the network failed: nothing comes from it, and connections stay. */
+  cutOff() {
+    signal('SIGSTOP', this.#processes)
+  }
+
+  reconnect() {
+    signal('SIGCONT', this.#processes)
+  }
+
+  /** Moves the primary from this node to its synchronous standby. */
+  moveTo(other: Node) {
+    execFileSync(
+      'patronictl',
+      ['-c', this.#settings, 'switchover', '--leader', this.name, '--candidate', other.name, '--force'],
+      { env: { ...process.env, LC_ALL: 'C.UTF-8' }, stdio: 'ignore' },
+    )
+  }
+}
+
+export async function startCluster(servers: number[]) {
+  const [etcd, peers, primary, service, pooler] = (await Promise.all(
+    Array.from({ length: 5 }, freePort),
+  )) as [number, number, number, number, number]
+  const [client, peer] = [`http://127.0.0.1:${etcd}`, `http://127.0.0.1:${peers}`]
+  start(
+    'etcd',
+    'etcd',
+    [
+      ...['--name', 'etcd', '--data-dir', newFolder('etcd')],
+      ...['--listen-client-urls', client, '--advertise-client-urls', client],
+      ...[
+        '--listen-peer-urls',
+        peer,
+        '--initial-advertise-peer-urls',
+        peer,
+        '--initial-cluster',
+        `etcd=${peer}`,
+      ],
+    ],
+    { kept: true },
+  )
+  await until('etcd answers', async () => (await fetch(`${client}/health`)).ok)
+
+  const nodes: Node[] = []
+  for (const name of ['node1', 'node2', 'node3'])
+    nodes.push(new Node(name, await freePort(), await freePort(), etcd))
+
+  const cluster = {
+    nodes,
+    /** The port of HAProxy that leads to the primary. */
+    primary,
+    /** The port of PgBouncer. */
+    pooler,
+    /** Where callers reach whichever server is ready. */
+    service: `http://127.0.0.1:${service}`,
+    url: (hosts: string, parameters = '') => `postgres://aklp:${password}@${hosts}/aklp${parameters}`,
+    async members(): Promise<Member[]> {
+      for (const { api } of nodes) {
+        try {
+          const answer = await fetch(`http://127.0.0.1:${api}/cluster`, { signal: AbortSignal.timeout(2000) })
+          return ((await answer.json()) as { members: Member[] }).members
+        } catch {
+          // Cut off, or ended.
+        }
+      }
+      return []
+    },
+    async node(role: Member['role']): Promise<Node> {
+      const member = (await cluster.members()).find((member) => member.role === role)
+      return nodes.find(({ name }) => name === member?.name)!
+    },
+    /** Waits until every node takes part, and one of them has each write before it is acknowledged. */
+    async whole() {
+      await until(
+        'all nodes are in the cluster',
+        async () => {
+          const members = await cluster.members()
+          const roles = members.map(({ role }) => role).sort()
+          const current = new Set(members.map(({ timeline }) => timeline)).size === 1
+          const up = members.every(({ state }) => state === 'running' || state === 'streaming')
+          return up && current && roles.join() === 'leader,replica,sync_standby'
+        },
+        180,
+      )
+    },
+  }
+
+  const balancer = join(folder, 'haproxy.cfg')
+  writeFileSync(
+    balancer,
+    `defaults
+  timeout connect 2s
+  timeout client 1h
+  timeout server 1h
+  timeout check 2s
+
+# The node that Patroni says is the primary.
+listen primary
+  mode tcp
+  bind 127.0.0.1:${primary}
+  option httpchk GET /primary
+  http-check expect status 200
+  default-server inter 500ms fall 2 rise 1 on-marked-down shutdown-sessions
+${nodes.map(({ name, port, api }) => `  server ${name} 127.0.0.1:${port} check port ${api}`).join('\n')}
+
+# The servers that say they are ready.
+listen service
+  mode http
+  bind 127.0.0.1:${service}
+  option httpchk GET /readyz
+  http-check expect status 200
+  option redispatch
+  retry-on conn-failure
+  default-server inter 500ms fall 1 rise 1
+${servers.map((port) => `  server port${port} 127.0.0.1:${port} check`).join('\n')}
+`,
+  )
+  start('haproxy', 'haproxy', ['-db', '-f', balancer])
+
+  const poolerSettings = join(folder, 'pgbouncer.ini')
+  writeFileSync(
+    poolerSettings,
+    `[databases]
+aklp = host=127.0.0.1 port=${primary} user=aklp password=${password}
+
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${pooler}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = 5
+server_login_retry = 1
+ignore_startup_parameters = statement_timeout,lock_timeout
+`,
+  )
+  start('pgbouncer', 'pgbouncer', [poolerSettings], { kept: true })
+
+  await cluster.whole()
+  const administrator = postgres(`postgres://postgres:${password}@127.0.0.1:${primary}/postgres`, { max: 1 })
+  await until('the primary is behind the balancer', async () => (await administrator`select 1`).length === 1)
+  await administrator.unsafe(`create role aklp login password '${password}'`)
+  // PgBouncer does not pass the bounds on that the server asks for.
+  await administrator`alter role aklp set statement_timeout = '10s'`
+  await administrator`alter role aklp set lock_timeout = '5s'`
+  await administrator`create database aklp owner aklp`
+  await administrator.end()
+  return cluster
+}
