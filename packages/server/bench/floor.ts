@@ -5,7 +5,7 @@
  */
 import { createServer, type IncomingMessage } from 'node:http'
 import postgres from 'postgres'
-import { v7 as uuidv7 } from 'uuid'
+import { newId } from '../src/ids.js'
 
 interface Row {
   id: string
@@ -98,7 +98,7 @@ async function page(statement: string, filters: string[]) {
 }
 
 async function createTask(task: object) {
-  const row = { status: 'pending', ...task, id: uuidv7(), position: 0 }
+  const row = { status: 'pending', ...task, id: newId(), position: 0 }
   const [created] = await run(insertTask, [JSON.stringify([row])])
   return created
 }
@@ -124,10 +124,10 @@ async function bulkUpdate({ tasks }: Body) {
 }
 
 async function createBatch({ session_id, reason, tasks }: Body) {
-  const id = uuidv7()
+  const id = newId()
   const rows: object[] = []
   for (const task of tasks) {
-    rows.push({ status: 'pending', ...task, id: uuidv7(), position: rows.length, session_id, batch_id: id })
+    rows.push({ status: 'pending', ...task, id: newId(), position: rows.length, session_id, batch_id: id })
   }
   const created = await run(insertBatch, [id, session_id, reason, JSON.stringify(rows)])
   return { id, session_id, reason, created_at: created[0]!.created_at, tasks: created }

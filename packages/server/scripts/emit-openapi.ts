@@ -10,7 +10,10 @@ import { loadConfig } from '../src/config.js'
 const file = new URL('../openapi.json', import.meta.url)
 
 const app = await buildApp({
-  database: { db: drizzle.mock(), ping: () => Promise.resolve() },
+  database: {
+    db: Object.assign(drizzle.mock(), { run: () => Promise.resolve([]) }),
+    ping: () => Promise.resolve(),
+  },
   config: loadConfig({}),
 })
 const document = `${JSON.stringify(app.swagger(), null, 2)}\n`

@@ -6,8 +6,11 @@
 import type { FastifyInstance } from 'fastify'
 import { ApiError } from './errors.js'
 
-/** Requests at the database for each connection: the driver sends the next statement while one is answered. */
-const PER_CONNECTION = 2
+/**
+ * Requests at the database for each connection: the driver sends the next statements while one is answered, several in
+ * one write.
+ */
+const PER_CONNECTION = 4
 /** The part of the connections for lists of everything. */
 const PART_FOR_SCANS = 1 / 4
 /** Most requests that wait, of either kind. */
@@ -24,6 +27,14 @@ const LONGEST_WAIT = { ordinary: 500, scan: 5000 }
 const overloaded = new ApiError('overloaded')
 
 type Kind = 'ordinary' | 'scan'
+
+/** One that waits, since when in milliseconds of the process, and how to end that. */
+interface Turn {
+  since: number
+  begin: () => void
+  refuse: (reason: ApiError) => void
+}
+
 /** Why work is refused: too much waits already, it waited too long itself, or its caller went away meanwhile. */
 type Reason = 'full' | 'late' | 'gone'
 
@@ -37,7 +48,9 @@ export class Gate {
   readonly #connections: number
   readonly #mostScans: number
   readonly #running = { ordinary: 0, scan: 0 }
-  readonly #waiting: Record<Kind, { since: number; begin: () => void }[]> = { ordinary: [], scan: [] }
+  readonly #waiting: Record<Kind, Turn[]> = { ordinary: [], scan: [] }
+  /** Which kinds have a timer that looks for those who wait too long: one for all of them. */
+  readonly #watched = { ordinary: false, scan: false }
   readonly #refused = { full: 0, late: 0, gone: 0 }
 
   constructor(poolSize: number) {
@@ -88,23 +101,33 @@ export class Gate {
   }
 
   #turn(kind: Kind) {
-    return new Promise<void>((resolve, reject) => {
+    return new Promise<void>((begin, refuse) => {
       if (this.isFull(kind)) throw this.refuse('full')
-      const waiting = this.#waiting[kind]
-      const begin = () => {
-        clearTimeout(late)
-        resolve()
-      }
-      const turn = { since: performance.now(), begin }
-      const late = setTimeout(() => {
-        waiting.splice(waiting.indexOf(turn), 1)
-        reject(this.refuse('late'))
-        // One scan fewer that waits may mean more places for others.
-        this.#admit()
-      }, LONGEST_WAIT[kind])
-      waiting.push(turn)
+      this.#waiting[kind].push({ since: performance.now(), begin, refuse })
+      this.#watch(kind)
       this.#admit()
     })
+  }
+
+  /** Refuses the first in the queue when it has waited too long, and looks again when the next would have. */
+  #watch(kind: Kind) {
+    const [first] = this.#waiting[kind]
+    if (first === undefined || this.#watched[kind]) return
+    this.#watched[kind] = true
+    const left = first.since + LONGEST_WAIT[kind] - performance.now()
+    setTimeout(
+      () => {
+        this.#watched[kind] = false
+        const waiting = this.#waiting[kind]
+        const latest = performance.now() - LONGEST_WAIT[kind]
+        while (waiting[0] !== undefined && waiting[0].since <= latest)
+          waiting.shift()!.refuse(this.refuse('late'))
+        this.#watch(kind)
+        // One scan fewer that waits may mean more places for others.
+        this.#admit()
+      },
+      Math.max(1, left),
+    ).unref()
   }
 
   /** Whether there is a place and nobody waits for one: nearly always. */

@@ -8,8 +8,8 @@ import type { Socket } from 'node:net'
 import { type Static, Type } from '@sinclair/typebox'
 import type { ErrorObject } from 'ajv'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { v7 as uuidv7 } from 'uuid'
 import { driverError, isUnavailable } from './db/failures.js'
+import { newId } from './ids.js'
 import { pathOf } from './logging.js'
 import { responseHeaders } from './schemas.js'
 import { explain, type Mistake } from './validation.js'
@@ -453,7 +453,7 @@ export function handleClientError(error: NodeJS.ErrnoException, socket: Socket) 
       : error.code === 'HPE_HEADER_OVERFLOW'
         ? 'headers_too_large'
         : 'bad_request'
-  const id = uuidv7()
+  const id = newId()
   const problem = toProblem(new ApiError(code), { path: '', id })
   const body = JSON.stringify(problem)
   // A peer that takes no notice of the end would keep the socket.

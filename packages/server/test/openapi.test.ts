@@ -6,7 +6,10 @@ import { buildApp } from '../src/app.js'
 import { loadConfig } from '../src/config.js'
 
 const app = await buildApp({
-  database: { db: drizzle.mock(), ping: () => Promise.resolve() },
+  database: {
+    db: Object.assign(drizzle.mock(), { run: () => Promise.resolve([]) }),
+    ping: () => Promise.resolve(),
+  },
   config: loadConfig({}),
 })
 t.teardown(() => app.close())

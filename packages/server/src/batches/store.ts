@@ -1,8 +1,7 @@
 /** Every statement on batches, each call one statement; their tasks are those of the task store. */
-import { and, count, eq, type SQL, sql } from 'drizzle-orm'
-import { v7 as uuidv7 } from 'uuid'
+import { and, eq, type SQL, sql } from 'drizzle-orm'
 import type { Caller } from '../access/caller.js'
-import type { Db } from '../db/database.js'
+import type { StoreDb } from '../db/database.js'
 import {
   column,
   isOwn,
@@ -16,6 +15,7 @@ import {
 } from '../db/sql.js'
 import { batches, tasks } from '../db/tables.js'
 import { alwaysFirst, type Creation, type Idempotency, type Once } from '../idempotency/record.js'
+import { newId } from '../ids.js'
 import type { Json } from '../json.js'
 import { newTask, plannedTasks, taskColumns } from '../tasks/store.js'
 import type { Batch, BatchCreate, BatchListQuery } from './schemas.js'
@@ -23,7 +23,7 @@ import type { Batch, BatchCreate, BatchListQuery } from './schemas.js'
 export type BatchStore = ReturnType<typeof createBatchStore>
 
 /** Every function sees the batches of the caller's sessions and no others. */
-export function createBatchStore(db: Db, idempotency: Idempotency) {
+export function createBatchStore(db: StoreDb, idempotency: Idempotency) {
   const plan = db
     .select(taskColumns)
     .from(tasks)
@@ -38,7 +38,7 @@ export function createBatchStore(db: Db, idempotency: Idempotency) {
     tasks: sql`(select ${jsonRows(plan)} from ${plan})`.as('tasks'),
   }
 
-  const insert = preparedByShape((isKeyed: boolean) => {
+  const insert = preparedByShape(db, (isKeyed: boolean) => {
     const planned = plannedTasks(db)
     // Batch and tasks are created in the same statement, and so at the same moment.
     const plannedBatch = db.$with('planned_batch', {}).as(sql`
@@ -73,19 +73,15 @@ export function createBatchStore(db: Db, idempotency: Idempotency) {
       .select({ json: answer.json, version: answer.version })
       .from(answer)
       .where(isFirst)
-      .prepare('insert_batch')
   })
 
-  const select = preparedByShape((isRestricted: boolean) => {
+  const select = preparedByShape(db, (isRestricted: boolean) => {
     const batch = db
       .select(batchColumns)
       .from(batches)
       .where(and(eq(batches.id, sql.placeholder('id')), isOwn(batches.session_id, isRestricted)))
       .as('batch')
-    return db
-      .select({ json: json<Batch>(batch) })
-      .from(batch)
-      .prepare('select_batch')
+    return db.select({ json: json<Batch>(batch) }).from(batch)
   })
 
   /** Batches, newest first. */
@@ -96,25 +92,24 @@ export function createBatchStore(db: Db, idempotency: Idempotency) {
       .where(filter)
       .orderBy(...ordering(batches.created_at, batches.id, 'desc'))
 
-  const selectLatest = preparedByShape((shape: ListShape) => {
+  const selectLatest = preparedByShape(db, (shape: ListShape) => {
     const latest = newestFirst(filterOf(shape)).limit(1).as('latest')
-    return db
-      .select({ json: json<Batch>(latest) })
-      .from(latest)
-      .prepare('select_latest_batch')
+    return db.select({ json: json<Batch>(latest) }).from(latest)
   })
 
-  const selectPage = preparedByShape((shape: ListShape) => {
+  const selectPage = preparedByShape(db, (shape: ListShape) => {
     const filter = filterOf(shape)
     const page = newestFirst(filter)
       .limit(sql.placeholder('limit'))
       .offset(sql.placeholder('offset'))
       .as('page')
-    const total = db.select({ total: count() }).from(batches).where(filter)
+    const total = db.select({ total: sql`count(*)::int` }).from(batches).where(filter)
     return db
-      .select({ total: sql`(${total})`.mapWith(Number), items: sql<Json<Batch[]>>`${jsonRows(page)}::text` })
+      .select({
+        total: sql<number>`(${total})`.as('total'),
+        items: sql<Json<Batch[]>>`${jsonRows(page)}::text`.as('items'),
+      })
       .from(page)
-      .prepare('select_batch_page')
   })
 
   return {
@@ -123,19 +118,19 @@ export function createBatchStore(db: Db, idempotency: Idempotency) {
       { session_id = null, reason = null, tasks: plan }: BatchCreate,
       once?: Once,
     ): Promise<Creation<Batch>> {
-      const id = uuidv7()
+      const id = newId()
       const rows = plan.map((task, position) => ({ ...newTask(task, position), session_id, batch_id: id }))
       const values = { id, session_id, reason, rows: JSON.stringify(rows) }
       if (once !== undefined) {
-        return idempotency.once(async () => (await insert(true).execute({ ...values, ...once }))[0], once)
+        return idempotency.once(async () => (await insert(true, { ...values, ...once }))[0], once)
       }
-      const [created] = await insert(false).execute(values)
+      const [created] = await insert(false, values)
       return { outcome: 'created', ...created! }
     },
 
     /** The batch, or undefined when there is none with this id. */
     async get(caller: Caller, id: string): Promise<Json<Batch> | undefined> {
-      const [batch] = await select(restricted(caller)).execute({ id, ...sessionsOf(caller) })
+      const [batch] = await select(restricted(caller), { id, ...sessionsOf(caller) })
       return batch?.json
     },
 
@@ -144,7 +139,7 @@ export function createBatchStore(db: Db, idempotency: Idempotency) {
       caller: Caller,
       { session_id, page, limit }: BatchListQuery,
     ): Promise<{ items: Json<Batch[]>; total: number }> {
-      const [found] = await selectPage(shapeOf(caller, session_id)).execute({
+      const [found] = await selectPage(shapeOf(caller, session_id), {
         session_id,
         ...sessionsOf(caller),
         limit,
@@ -155,8 +150,7 @@ export function createBatchStore(db: Db, idempotency: Idempotency) {
 
     /** The newest batch, or undefined when there is none. */
     async latest(caller: Caller, session_id: string | undefined): Promise<Json<Batch> | undefined> {
-      const statement = selectLatest(shapeOf(caller, session_id))
-      const [batch] = await statement.execute({ session_id, ...sessionsOf(caller) })
+      const [batch] = await selectLatest(shapeOf(caller, session_id), { session_id, ...sessionsOf(caller) })
       return batch?.json
     },
   }

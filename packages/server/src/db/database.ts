@@ -15,11 +15,17 @@ import type postgres from 'postgres'
 import { guardDisk, requireRoom } from './disk.js'
 import { driverError, isUnavailable } from './failures.js'
 
-/** What the stores see, whichever driver is behind it. */
+/** Drizzle, whichever driver is behind it. */
 export type Db = PgDatabase<PgQueryResultHKT>
 
+/** What the stores see: Drizzle to write statements, and the driver to run them. */
+export type StoreDb = Db & {
+  /** Runs a statement, prepared where the driver can do that, and answers its rows. */
+  run(statement: string, parameters: unknown[]): Promise<object[]>
+}
+
 export interface Database {
-  db: Db
+  db: StoreDb
   /** Where the data is, for people: without user and password. */
   location: string
   /** Fails when the database does not answer in time. */
@@ -83,7 +89,9 @@ async function openEmbedded(folder?: string): Promise<Database> {
       await client.close()
       await release?.()
     }
-    return { db, location, ping: pingOf(db), close }
+    const run = async (statement: string, parameters: unknown[]) =>
+      (await client.query<object>(statement, parameters)).rows
+    return { db: Object.assign(db, { run }), location, ping: pingOf(db), close }
   } catch (error) {
     await release?.()
     throw unopened(location, error)
@@ -170,7 +178,9 @@ async function openPostgres(url: string, options: DatabaseOptions): Promise<Data
     const timeout = Math.max(0, milliseconds) / 1000
     await Promise.all([client.end({ timeout }), probe.end({ timeout })])
   }
-  return { db: drizzle(client), location, ping: pingOf(drizzle(probe)), close }
+  const run = (statement: string, parameters: unknown[]) =>
+    client.unsafe(statement, parameters as string[], { prepare: true })
+  return { db: Object.assign(drizzle(client), { run }), location, ping: pingOf(drizzle(probe)), close }
 }
 
 /** Where a PostgreSQL is, for people. User and password go first: a question mark may stand in them. */

@@ -1,8 +1,9 @@
 /** Pieces of SQL that every store writes the same way. */
-import { type SQL, type Subquery, sql } from 'drizzle-orm'
+import { is, Param, Placeholder, type SQL, type Subquery, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { Caller } from '../access/caller.js'
 import type { Json } from '../json.js'
+import type { StoreDb } from './database.js'
 
 /** A time as the API writes it, made by the database: it stays text all the way to the answer. */
 export const timestamp = <T extends PgColumn>(column: T) =>
@@ -28,17 +29,43 @@ export function ordering(column: PgColumn, id: PgColumn, order: 'asc' | 'desc'):
   return [sql`${column} ${direction}${nulls}`, sql`${id} ${direction}`]
 }
 
+/** A statement as Drizzle builds it, with the type of its rows. */
+interface Query<Row> {
+  toSQL(): { sql: string; params: unknown[] }
+  execute(): Promise<Row[]>
+}
+
+/**
+ * Prepares a statement: Drizzle writes it, and the driver runs it. What Drizzle does in each call, to fill in the values and
+ * to take the rows apart, costs more than all other code of ours. So every field must have its name in SQL, too
+ * ({@link column}, `as`), and the type in which the driver reads it.
+ */
+export function prepare<Row>(db: StoreDb, query: Query<Row>) {
+  const { sql: text, params } = query.toSQL()
+  const names = params.map(placeholderOf)
+  return (values: Record<string, unknown>) => {
+    const given = names.map((name, i) => (name === undefined ? params[i] : values[name]))
+    return db.run(text, given) as Promise<Row[]>
+  }
+}
+
 /** Prepares a statement the first time its shape is asked for, and keeps it. */
-export function preparedByShape<Shape, Statement>(prepare: (shape: Shape) => Statement) {
-  const statements = new Map<string, Statement>()
-  return (shape: Shape): Statement => {
+export function preparedByShape<Shape, Row>(db: StoreDb, build: (shape: Shape) => Query<Row>) {
+  const statements = new Map<string, ReturnType<typeof prepare<Row>>>()
+  return (shape: Shape, values: Record<string, unknown>): Promise<Row[]> => {
     const key = JSON.stringify(shape)
     const known = statements.get(key)
-    if (known !== undefined) return known
-    const statement = prepare(shape)
+    if (known !== undefined) return known(values)
+    const statement = prepare(db, build(shape))
     statements.set(key, statement)
-    return statement
+    return statement(values)
   }
+}
+
+/** The name of the placeholder that stands for a parameter; undefined for a value. */
+function placeholderOf(parameter: unknown): string | undefined {
+  const value = is(parameter, Param) ? parameter.value : parameter
+  return is(value, Placeholder) ? value.name : undefined
 }
 
 /** What a caller sees, for the shape of a statement. */

@@ -3,7 +3,8 @@
  * that both are there or neither; whoever comes second with the key waits for the first, and finds its answer.
  */
 import { and, eq, sql, type WithSubquery } from 'drizzle-orm'
-import type { Db } from '../db/database.js'
+import type { StoreDb } from '../db/database.js'
+import { prepare } from '../db/sql.js'
 import { idempotencyKeys } from '../db/tables.js'
 import type { Versioned } from '../json.js'
 
@@ -33,23 +34,25 @@ const CLEANED_UP = 2
 export type Idempotency = ReturnType<typeof createIdempotency>
 
 /** @param keptDays For how long a key is remembered. */
-export function createIdempotency(db: Db, keptDays: number) {
+export function createIdempotency(db: StoreDb, keptDays: number) {
   const outdated = sql`${idempotencyKeys.created_at} < now() - make_interval(days => ${keptDays})`
 
-  const select = db
-    .select({
-      fingerprint: idempotencyKeys.fingerprint,
-      json: idempotencyKeys.json,
-      version: idempotencyKeys.version,
-    })
-    .from(idempotencyKeys)
-    .where(
-      and(
-        eq(idempotencyKeys.caller, sql.placeholder('caller')),
-        eq(idempotencyKeys.key, sql.placeholder('key')),
+  const select = prepare(
+    db,
+    db
+      .select({
+        fingerprint: idempotencyKeys.fingerprint,
+        json: idempotencyKeys.json,
+        version: idempotencyKeys.version,
+      })
+      .from(idempotencyKeys)
+      .where(
+        and(
+          eq(idempotencyKeys.caller, sql.placeholder('caller')),
+          eq(idempotencyKeys.key, sql.placeholder('key')),
+        ),
       ),
-    )
-    .prepare('select_idempotency_key')
+  )
 
   return {
     /**
@@ -95,7 +98,7 @@ export function createIdempotency(db: Db, keptDays: number) {
       for (;;) {
         const created = await create()
         if (created !== undefined) return { outcome: 'created', ...created }
-        const [record] = await select.execute({ ...once })
+        const [record] = await select({ ...once })
         // In between, the record may have become outdated and gone.
         if (record === undefined) continue
         const { fingerprint, ...answer } = record

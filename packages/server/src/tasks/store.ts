@@ -3,10 +3,9 @@
  * another agent could change the task, and no transaction to hold open. Statements are prepared once for each shape, and
  * answer JSON.
  */
-import { and, count, eq, type SQL, sql, type WithSubquery } from 'drizzle-orm'
-import { v7 as uuidv7 } from 'uuid'
+import { and, eq, type SQL, sql, type WithSubquery } from 'drizzle-orm'
 import type { Caller } from '../access/caller.js'
-import type { Db } from '../db/database.js'
+import type { StoreDb } from '../db/database.js'
 import {
   column,
   isOwn,
@@ -20,6 +19,7 @@ import {
 } from '../db/sql.js'
 import { tasks } from '../db/tables.js'
 import { alwaysFirst, type Creation, type Idempotency, type Once } from '../idempotency/record.js'
+import { newId } from '../ids.js'
 import type { Json, Versioned } from '../json.js'
 import { toTimestamp } from '../schemas.js'
 import type { Task, TaskCreate, TaskListQuery, TaskPatch, TaskUpdate } from './schemas.js'
@@ -56,14 +56,14 @@ const completedAt = (status: SQL, kept: SQL, now: SQL) =>
  * The tasks that the parameter `rows` holds, a JSON array of {@link newTask}, as they are going to be: the columns stand
  * in the table's order.
  */
-export const plannedTasks = (db: Db) =>
+export const plannedTasks = (db: StoreDb) =>
   db.$with('planned', {}).as(sql`
     select id, session_id, batch_id, position, title, description, status, priority, due_date,
            ${completedAt(sql`status`, sql`null`, now)} as completed_at, ${now} as created_at, ${now} as updated_at
     from jsonb_populate_recordset(null::${tasks}, ${sql.placeholder('rows')}::jsonb)`)
 
 /** A row to insert. Ids rise with every call, so that tasks made together sort by id in the order given. */
-export const newTask = (task: TaskCreate, position = 0) => ({ ...inUtc(task), id: uuidv7(), position })
+export const newTask = (task: TaskCreate, position = 0) => ({ ...inUtc(task), id: newId(), position })
 
 /** The database would read a time without an offset in a time zone of its own. */
 const inUtc = <T extends { due_date?: string | null }>(task: T): T =>
@@ -72,8 +72,8 @@ const inUtc = <T extends { due_date?: string | null }>(task: T): T =>
 export type TaskStore = ReturnType<typeof createTaskStore>
 
 /** Every function sees the tasks of the caller's sessions and no others. */
-export function createTaskStore(db: Db, idempotency: Idempotency) {
-  const insert = preparedByShape((isKeyed: boolean) => {
+export function createTaskStore(db: StoreDb, idempotency: Idempotency) {
+  const insert = preparedByShape(db, (isKeyed: boolean) => {
     const planned = plannedTasks(db)
     const task = db.select(taskColumns).from(sql`planned`).as('task')
     const answer = db
@@ -88,27 +88,23 @@ export function createTaskStore(db: Db, idempotency: Idempotency) {
       .select({ json: answer.json, version: answer.version })
       .from(answer)
       .where(isFirst)
-      .prepare('insert_task')
   })
 
-  const select = preparedByShape((isRestricted: boolean) => {
+  const select = preparedByShape(db, (isRestricted: boolean) => {
     const task = db
       .select(taskColumns)
       .from(tasks)
       .where(and(eq(tasks.id, sql.placeholder('id')), isOwn(tasks.session_id, isRestricted)))
       .as('task')
-    return db
-      .select({ json: json<Task>(task), version: version(task.updated_at) })
-      .from(task)
-      .prepare('select_task')
+    return db.select({ json: json<Task>(task), version: version(task.updated_at) }).from(task)
   })
 
-  const selectPage = preparedByShape(({ isRestricted, filters, sort_by, order }: ListShape) => {
+  const selectPage = preparedByShape(db, ({ isRestricted, filters, sort_by, order }: ListShape) => {
     const filter = and(
       ...filters.map((name) => eq(tasks[name], sql.placeholder(name))),
       isOwn(tasks.session_id, isRestricted),
     )
-    const total = db.select({ total: count() }).from(tasks).where(filter)
+    const total = db.select({ total: sql`count(*)::int` }).from(tasks).where(filter)
     const page = db
       .select(taskColumns)
       .from(tasks)
@@ -118,9 +114,11 @@ export function createTaskStore(db: Db, idempotency: Idempotency) {
       .offset(sql.placeholder('offset'))
       .as('page')
     return db
-      .select({ total: sql`(${total})`.mapWith(Number), items: sql<Json<Task[]>>`${jsonRows(page)}::text` })
+      .select({
+        total: sql<number>`(${total})`.as('total'),
+        items: sql<Json<Task[]>>`${jsonRows(page)}::text`.as('items'),
+      })
       .from(page)
-      .prepare('select_task_page')
   })
 
   /**
@@ -169,15 +167,15 @@ export function createTaskStore(db: Db, idempotency: Idempotency) {
         json: json<Task>(updated),
         version: version(updated.updated_at),
         // A later change moves updated_at on and leaves completed_at behind.
-        isAsCompleted: sql<boolean>`${updated.completed_at} is not distinct from ${updated.updated_at}`,
+        isAsCompleted: sql<boolean>`${updated.completed_at} is not distinct from ${updated.updated_at}`.as(
+          'isAsCompleted',
+        ),
       })
       .from(updated)
   }
 
-  const update = preparedByShape(({ isRestricted, isConditional }: ChangeShape) =>
-    updateOf(theTask(isRestricted, isConditional), sql`${sql.placeholder('patch')}::jsonb`).prepare(
-      'update_task',
-    ),
+  const update = preparedByShape(db, ({ isRestricted, isConditional }: ChangeShape) =>
+    updateOf(theTask(isRestricted, isConditional), sql`${sql.placeholder('patch')}::jsonb`),
   )
 
   // The ids stand in an array, of which the planner expects few: it looks them up in the index also where a join would
@@ -185,7 +183,7 @@ export function createTaskStore(db: Db, idempotency: Idempotency) {
   const patches = db
     .$with('given', { patches: sql`patches`.as('patches') })
     .as(sql`select ${sql.placeholder('patches')}::jsonb as patches`)
-  const updateMany = preparedByShape((isRestricted: boolean) =>
+  const updateMany = preparedByShape(db, (isRestricted: boolean) =>
     updateOf(
       and(
         sql`${tasks.id} = any(array(select jsonb_object_keys(patches)::uuid from given))`,
@@ -193,18 +191,14 @@ export function createTaskStore(db: Db, idempotency: Idempotency) {
       )!,
       sql`(select patches from given) -> ${tasks.id}::text`,
       patches,
-    ).prepare('update_tasks'),
+    ),
   )
 
-  const remove = preparedByShape(({ isRestricted, isConditional }: ChangeShape) =>
-    db
-      .delete(tasks)
-      .where(theTask(isRestricted, isConditional))
-      .returning({ id: tasks.id })
-      .prepare('delete_task'),
+  const remove = preparedByShape(db, ({ isRestricted, isConditional }: ChangeShape) =>
+    db.delete(tasks).where(theTask(isRestricted, isConditional)).returning({ id: tasks.id }),
   )
 
-  const removeMany = preparedByShape((isRestricted: boolean) => {
+  const removeMany = preparedByShape(db, (isRestricted: boolean) => {
     const doomed = db.$with('doomed').as(
       db
         .select({ id: tasks.id })
@@ -223,7 +217,6 @@ export function createTaskStore(db: Db, idempotency: Idempotency) {
       .delete(tasks)
       .where(sql`${tasks.id} = any(array(select id from doomed))`)
       .returning({ id: tasks.id })
-      .prepare('delete_tasks')
   })
 
   return {
@@ -231,14 +224,14 @@ export function createTaskStore(db: Db, idempotency: Idempotency) {
     async create(task: TaskCreate, once?: Once): Promise<Creation<Task>> {
       const rows = JSON.stringify([newTask(task)])
       if (once !== undefined)
-        return idempotency.once(async () => (await insert(true).execute({ rows, ...once }))[0], once)
-      const [created] = await insert(false).execute({ rows })
+        return idempotency.once(async () => (await insert(true, { rows, ...once }))[0], once)
+      const [created] = await insert(false, { rows })
       return { outcome: 'created', ...created! }
     },
 
     /** The task, or undefined when there is none with this id. */
     async get(caller: Caller, id: string): Promise<Versioned<Task> | undefined> {
-      const [task] = await select(restricted(caller)).execute({ id, ...sessionsOf(caller) })
+      const [task] = await select(restricted(caller), { id, ...sessionsOf(caller) })
       return task
     },
 
@@ -248,7 +241,8 @@ export function createTaskStore(db: Db, idempotency: Idempotency) {
       { page, limit, sort_by, order, ...given }: TaskListQuery,
     ): Promise<{ items: Json<Task[]>; total: number }> {
       const filters = filterable.filter((name) => given[name] !== undefined)
-      const [found] = await selectPage({ isRestricted: restricted(caller), filters, sort_by, order }).execute(
+      const [found] = await selectPage(
+        { isRestricted: restricted(caller), filters, sort_by, order },
         {
           ...given,
           ...sessionsOf(caller),
@@ -269,7 +263,7 @@ export function createTaskStore(db: Db, idempotency: Idempotency) {
       changes: TaskUpdate,
       versions?: string[],
     ): Promise<(Versioned<Task> & { becameCompleted: boolean }) | undefined> {
-      const [task] = await update(shapeOf(caller, versions)).execute({
+      const [task] = await update(shapeOf(caller, versions), {
         id,
         patch: JSON.stringify(inUtc(changes)),
         versions: JSON.stringify(versions),
@@ -287,7 +281,7 @@ export function createTaskStore(db: Db, idempotency: Idempotency) {
       changes: TaskPatch[],
     ): Promise<{ updated: Map<string, Json<Task>>; becameCompleted: number }> {
       const merged = mergePatches(changes)
-      const rows = await updateMany(restricted(caller)).execute({
+      const rows = await updateMany(restricted(caller), {
         patches: JSON.stringify(Object.fromEntries(merged)),
         ...sessionsOf(caller),
       })
@@ -300,7 +294,7 @@ export function createTaskStore(db: Db, idempotency: Idempotency) {
 
     /** Whether there was such a task, in one of the versions if any are given. */
     async delete(caller: Caller, id: string, versions?: string[]): Promise<boolean> {
-      const deleted = await remove(shapeOf(caller, versions)).execute({
+      const deleted = await remove(shapeOf(caller, versions), {
         id,
         versions: JSON.stringify(versions),
         ...sessionsOf(caller),
@@ -310,7 +304,7 @@ export function createTaskStore(db: Db, idempotency: Idempotency) {
 
     /** Deletes tasks, all or none, and answers the ids of those that existed. */
     async deleteMany(caller: Caller, ids: string[]): Promise<string[]> {
-      const deleted = await removeMany(restricted(caller)).execute({
+      const deleted = await removeMany(restricted(caller), {
         ids: JSON.stringify(ids),
         ...sessionsOf(caller),
       })
