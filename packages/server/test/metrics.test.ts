@@ -198,11 +198,11 @@ t.test('what is at the database, waits for it and is refused can be seen while i
   )
   t.teardown(() => release())
   const id = randomUUID()
-  const calls = Array.from({ length: 6 }, (_, n) => call('GET', n < 5 ? `/tasks/${id}` : '/tasks'))
+  const calls = Array.from({ length: 8 }, (_, n) => call('GET', n < 7 ? `/tasks/${id}` : '/tasks'))
   await until('they are at the database or wait', async () => {
     const samples = await scrape(app)
     return (
-      read(samples, 'aklp_database_requests_running', { kind: 'ordinary' }) === 2 &&
+      read(samples, 'aklp_database_requests_running', { kind: 'ordinary' }) === 4 &&
       read(samples, 'aklp_database_requests_waiting', { kind: 'ordinary' }) === 3 &&
       read(samples, 'aklp_database_requests_waiting', { kind: 'scan' }) === 1
     )
@@ -213,7 +213,10 @@ t.test('what is at the database, waits for it and is refused can be seen while i
   })
   release()
   await held
-  t.same((await Promise.all(calls)).map(({ status }) => status).sort(), [404, 404, 503, 503, 503, 503])
+  t.same(
+    (await Promise.all(calls)).map(({ status }) => status).sort(),
+    [404, 404, 404, 404, 503, 503, 503, 503],
+  )
   const after = await scrape(app)
   t.equal(read(after, 'aklp_database_requests_running'), 0)
   t.equal(read(after, 'aklp_database_requests_waiting'), 0)
