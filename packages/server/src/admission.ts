@@ -11,8 +11,11 @@ import { ApiError } from './errors.js'
  * one write.
  */
 const PER_CONNECTION = 4
-/** The part of the connections for lists of everything. */
-const PART_FOR_SCANS = 1 / 4
+/**
+ * The part of the connections for lists of everything, of which one may always run: PostgreSQL gives each several cores,
+ * and two at once leave those who ask for one task nothing where there are few.
+ */
+const PART_FOR_SCANS = 1 / 10
 /** Most requests that wait, of either kind. */
 const MOST_WAITING = 500
 /**
