@@ -5,18 +5,9 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../../packages/server/bench/port.js'
 import postgres from '../../packages/server/vendor/postgres.js'
-import {
-  end,
-  endsWithUs,
-  folder,
-  freePort,
-  newFolder,
-  postgresProcesses,
-  signal,
-  start,
-  until,
-} from './processes.js'
+import { end, endsWithUs, folder, newFolder, postgresProcesses, signal, start, until } from './processes.js'
 
 /** Where Debian puts the programs of PostgreSQL: the newest version that is there. */
 const versions = existsSync('/usr/lib/postgresql') ? readdirSync('/usr/lib/postgresql') : []

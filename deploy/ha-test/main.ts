@@ -8,9 +8,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../../packages/server/bench/port.js'
 import { missingPackages, startCluster } from './cluster.js'
 import { startLoad } from './load.js'
-import { end, folder, freePort, start, until } from './processes.js'
+import { end, folder, start, until } from './processes.js'
 
 const missing = missingPackages()
 if (missing.length > 0) {

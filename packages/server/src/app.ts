@@ -17,7 +17,7 @@ import { ApiError, handleClientError, handleError, Problem, refuseUnknownRoutes 
 import { Health, healthRoutes } from './health.js'
 import { createIdempotency } from './idempotency/record.js'
 import { JSON_TYPE } from './json.js'
-import { boundRequests, closeFiles, closePromptly } from './lifecycle.js'
+import { boundRequests, closePromptly } from './lifecycle.js'
 import { RequestLog, silentLogger } from './logging.js'
 import { registerOpenapi } from './openapi.js'
 import { Strict } from './schemas.js'
@@ -96,7 +96,6 @@ export async function buildApp({
   })
   boundRequests(app, config.REQUEST_TIMEOUT_MS)
   closePromptly(app, stopping)
-  closeFiles(app)
   answerBrowsers(app, config)
   const refuseOtherMethods = refuseUnknownRoutes(app)
 

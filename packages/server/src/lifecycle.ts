@@ -28,7 +28,7 @@ export function boundRequests(app: FastifyInstance, milliseconds: number) {
 }
 
 /**
- * Closes the files that are answered with their connection. Node forgets the answers that wait on it behind another one,
+ * Closes the files that `app` answers with their connection. Node forgets the answers that wait on it behind another one,
  * and with them their files, when who asked for them reads nothing.
  */
 export function closeFiles(app: FastifyInstance) {

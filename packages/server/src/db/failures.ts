@@ -23,12 +23,12 @@ const connectionCodes = new Set([
 
 /**
  * The server answered that it cannot serve: connection exceptions (class 08), insufficient resources (53), an
- * operator’s shutdown or a cancelled statement (57), an error of the system (58), a lock or serialisation that can be tried again (40, 55P03),
- * and a server that is read-only for now (25006). PostgreSQL, appendix A.
+ * operator’s shutdown or a cancelled statement (57), an error of the system (58), a lock or serialisation that can be tried
+ * again (40, 55P03), and a server that is read-only for now (25006). PostgreSQL, appendix A.
  */
 const unavailableStates = /^(08|53|57|58|40)...$|^55P03$|^25006$/
 
-/** The error of the driver below the one that Drizzle wraps around it, which quotes SQL and parameters. */
+/** The error of the driver: that of a store as it is, elsewhere below one of Drizzle, which quotes SQL and parameters. */
 export function driverError(error: unknown): { code?: unknown; message?: unknown } {
   const cause = error instanceof Error ? error.cause : undefined
   return (cause ?? error ?? {}) as { code?: unknown; message?: unknown }

@@ -44,7 +44,12 @@ export function prepare<Row>(db: StoreDb, query: Query<Row>) {
   const { sql: text, params } = query.toSQL()
   const names = params.map(placeholderOf)
   return (values: Record<string, unknown>) => {
-    const given = names.map((name, i) => (name === undefined ? params[i] : values[name]))
+    const given = names.map((name, i) => {
+      if (name === undefined) return params[i]
+      // One driver would take it for null.
+      if (values[name] === undefined) throw new Error(`the statement has no value for ${name}`)
+      return values[name]
+    })
     return db.run(text, given) as Promise<Row[]>
   }
 }
