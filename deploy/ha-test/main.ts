@@ -64,7 +64,7 @@ async function run() {
     start(
       `server${n}`,
       process.execPath,
-      [fileURLToPath(new URL('../../packages/server/dist/cli.js', import.meta.url))],
+      [fileURLToPath(new URL('../../packages/server/dist/start/cli.js', import.meta.url))],
       {
         environment: {
           PORT: `${ports[n]}`,

@@ -3,8 +3,8 @@ import { createServer, type IncomingMessage, type RequestListener } from 'node:h
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { buildApp } from '../../server/src/app.js'
-import { loadConfig } from '../../server/src/config.js'
 import { openDatabase } from '../../server/src/db/database.js'
+import { loadConfig } from '../../server/src/start/config.js'
 
 type App = Awaited<ReturnType<typeof buildApp>>
 

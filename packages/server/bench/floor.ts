@@ -5,7 +5,7 @@
  */
 import { createServer, type IncomingMessage } from 'node:http'
 import postgres from 'postgres'
-import { newId } from '../src/ids.js'
+import { newId } from '../src/db/ids.js'
 
 interface Row {
   id: string

@@ -84,7 +84,7 @@ export interface Server {
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
 
 export const startService = (database: string, settings: Record<string, string> = {}) =>
-  startServer([path('../dist/cli.js')], database, '/api/v1/tasks?limit=1', settings)
+  startServer([path('../dist/start/cli.js')], database, '/api/v1/tasks?limit=1', settings)
 
 export const startFloor = (database: string) =>
   startServer(['--import', import.meta.resolve('tsx'), path('floor.ts')], database, '/api/v1/tasks')

@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
-import { Gate } from '../src/admission.js'
+import { Gate } from '../src/http/admission.js'
 import { startServer, until } from './process.js'
 import { postgresMissing, startPostgres } from './support.js'
 

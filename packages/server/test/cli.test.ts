@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import t, { type Test } from 'tap'
 import { makeKey } from '../src/access/keys.js'
-import { version } from '../src/version.js'
+import { version } from '../src/http/version.js'
 import { newFolder, startServer, until } from './process.js'
 
 const folder = newFolder(t)

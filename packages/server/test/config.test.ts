@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import t from 'tap'
-import { ConfigError, loadConfig } from '../src/config.js'
+import { ConfigError, loadConfig } from '../src/start/config.js'
 
 t.test('every setting has a default, and an empty value counts as not set', async (t) => {
   const defaults = loadConfig({})

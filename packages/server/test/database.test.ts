@@ -7,9 +7,9 @@ import { generateDrizzleJson, generateMigration } from 'drizzle-kit/api'
 import { sql } from 'drizzle-orm'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
-import { anonymous, type Caller } from '../src/access/caller.js'
 import { type Database, DatabaseError, openDatabase } from '../src/db/database.js'
 import * as tables from '../src/db/tables.js'
+import { anonymous, type Caller } from '../src/http/caller.js'
 import { build, newFolder, startServer, until } from './process.js'
 import { freePort, options, postgresMissing, startPostgres, storesOf } from './support.js'
 
@@ -164,7 +164,7 @@ function newerServer(t: Test): string {
   }
   const journal = { ...readJson('migrations/meta/_journal.json'), entries: [...entries, more] }
   writeFileSync(join(folder, 'migrations/meta/_journal.json'), JSON.stringify(journal))
-  return join(folder, 'dist/cli.js')
+  return join(folder, 'dist/start/cli.js')
 }
 
 async function post(base: string, path: string, body: unknown): Promise<any> {

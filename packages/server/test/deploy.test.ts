@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
-import { loadConfig } from '../src/config.js'
+import { loadConfig } from '../src/start/config.js'
 import { build } from './process.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))

@@ -98,7 +98,7 @@ t.test('who installs the package gets a driver that survives connections that en
     const process = startServer(
       t,
       { DATABASE_URL: url, REQUEST_TIMEOUT_MS: '3000' },
-      { entry: join(installed, 'dist/cli.js') },
+      { entry: join(installed, 'dist/start/cli.js') },
     )
     const base = await process.listening()
     const seen: (number | string)[] = []

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { newId } from '../src/ids.js'
+import { newId } from '../src/db/ids.js'
 
 t.test('ids rise, also within a millisecond and when the clock is set back', async (t) => {
   const before = Date.now()

@@ -41,8 +41,8 @@ t.test('the packed packages, installed by npm in an empty project', async (t) =>
         /^(dist|migrations)\/|^vendor\/postgres\.(js|d\.ts)$|^(package\.json|README\.md|LICENSE)$/,
       )
     for (const name of [
-      'dist/cli.js',
-      'dist/index.d.ts',
+      'dist/start/cli.js',
+      'dist/start/index.d.ts',
       'vendor/postgres.js',
       'migrations/meta/_journal.json',
     ])
@@ -74,7 +74,7 @@ t.test('the packed packages, installed by npm in an empty project', async (t) =>
   })
 
   await t.test('the service runs on its embedded database, and the client works with it', async (t) => {
-    const service = startServer(t, {}, { folder: project, entry: join(installed, 'dist/cli.js') })
+    const service = startServer(t, {}, { folder: project, entry: join(installed, 'dist/start/cli.js') })
     const baseUrl = await service.listening()
     writeFileSync(
       join(project, 'agent.js'),

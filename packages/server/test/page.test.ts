@@ -5,8 +5,8 @@ import { chromium, type Page } from 'playwright-core'
 import t from 'tap'
 import { hashKey, makeKey } from '../src/access/keys.js'
 import { buildApp } from '../src/app.js'
-import { loadConfig } from '../src/config.js'
 import { openDatabase } from '../src/db/database.js'
+import { loadConfig } from '../src/start/config.js'
 import { options } from './support.js'
 
 const executablePath =

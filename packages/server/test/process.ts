@@ -18,7 +18,7 @@ export function build(): string {
   if (!built)
     execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-b'], { cwd: root })
   built = true
-  return join(root, 'packages/server/dist/cli.js')
+  return join(root, 'packages/server/dist/start/cli.js')
 }
 
 export interface ServerProcess {

@@ -1,8 +1,8 @@
 /** Keys: long random texts that a caller keeps to itself. The service knows only their SHA-256. */
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type Static, Type } from '@sinclair/typebox'
-import { OneOf, Strict, Text } from '../schemas.js'
-import { type Caller, SCOPES } from './caller.js'
+import { type Caller, SCOPES } from '../http/caller.js'
+import { OneOf, Strict, Text } from '../http/schemas.js'
 
 /** What the service knows of a key. */
 export const ApiKey = Strict({

@@ -1,6 +1,7 @@
 /** In which session a caller creates. */
-import { mistaken } from '../errors.js'
-import type { Caller } from './caller.js'
+
+import type { Caller } from '../http/caller.js'
+import { mistaken } from '../http/errors.js'
 
 /** Most sessions of a caller that one answer lists. */
 const MAX_LISTED = 20

@@ -1,9 +1,9 @@
 /** Tokens: JWTs, signed by an issuer that the service trusts (RFC 7519, and RFC 8725 on how to check them). */
 import { hash } from 'node:crypto'
 import type { JWTPayload } from 'jose'
-import { ApiError } from '../errors.js'
-import { UUID } from '../validation.js'
-import { type Caller, SCOPES } from './caller.js'
+import { type Caller, SCOPES } from '../http/caller.js'
+import { ApiError } from '../http/errors.js'
+import { UUID } from '../http/validation.js'
 
 export interface Issuer {
   issuer: string

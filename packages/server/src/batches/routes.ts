@@ -1,10 +1,10 @@
 /** The batch operations over HTTP. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionFor } from '../access/session.js'
-import { ApiError, commonProblems, createProblems, problems } from '../errors.js'
+import { pageOf } from '../db/json.js'
+import { ApiError, commonProblems, createProblems, problems } from '../http/errors.js'
+import { answer, ref, refOrNull } from '../http/schemas.js'
 import { CreateHeaders, createOnce, replayedHeader } from '../idempotency/header.js'
-import { pageOf } from '../json.js'
-import { answer, ref, refOrNull } from '../schemas.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import { Batch, BatchCreate, BatchListQuery, BatchPage, BatchParams, LatestBatchQuery } from './schemas.js'
 import type { BatchStore } from './store.js'

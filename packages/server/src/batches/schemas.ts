@@ -11,7 +11,7 @@ import {
   Timestamp,
   Uuid,
   UuidFilter,
-} from '../schemas.js'
+} from '../http/schemas.js'
 import { example, MAX_ITEMS, Task, TaskCreate } from '../tasks/schemas.js'
 
 const session_id = Nullable(

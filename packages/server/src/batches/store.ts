@@ -1,7 +1,8 @@
 /** Every statement on batches, each call one statement; their tasks are those of the task store. */
 import { and, eq, type SQL, sql } from 'drizzle-orm'
-import type { Caller } from '../access/caller.js'
 import type { StoreDb } from '../db/database.js'
+import { newId } from '../db/ids.js'
+import type { Json } from '../db/json.js'
 import {
   column,
   isOwn,
@@ -14,9 +15,8 @@ import {
   timestamp,
 } from '../db/sql.js'
 import { batches, tasks } from '../db/tables.js'
+import type { Caller } from '../http/caller.js'
 import { alwaysFirst, type Creation, type Idempotency, type Once } from '../idempotency/record.js'
-import { newId } from '../ids.js'
-import type { Json } from '../json.js'
 import { newTask, plannedTasks, taskColumns } from '../tasks/store.js'
 import type { Batch, BatchCreate, BatchListQuery } from './schemas.js'
 

@@ -1,9 +1,9 @@
 /** Pieces of SQL that every store writes the same way. */
 import { is, Param, Placeholder, type SQL, type Subquery, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
-import type { Caller } from '../access/caller.js'
-import type { Json } from '../json.js'
+import type { Caller } from '../http/caller.js'
 import type { StoreDb } from './database.js'
+import type { Json } from './json.js'
 
 /** A time as the API writes it, made by the database: it stays text all the way to the answer. */
 export const timestamp = <T extends PgColumn>(column: T) =>

@@ -4,9 +4,9 @@
  */
 import { and, eq, sql, type WithSubquery } from 'drizzle-orm'
 import type { StoreDb } from '../db/database.js'
+import type { Versioned } from '../db/json.js'
 import { prepare } from '../db/sql.js'
 import { idempotencyKeys } from '../db/tables.js'
-import type { Versioned } from '../json.js'
 
 /** What makes a create happen only once. */
 export interface Once {

@@ -14,7 +14,7 @@ import {
   TimestampInput,
   Uuid,
   UuidFilter,
-} from '../schemas.js'
+} from '../http/schemas.js'
 
 /** Most items that one bulk call or one batch takes. */
 export const MAX_ITEMS = 500

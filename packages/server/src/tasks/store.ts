@@ -4,8 +4,9 @@
  * answer JSON.
  */
 import { and, eq, type SQL, sql, type WithSubquery } from 'drizzle-orm'
-import type { Caller } from '../access/caller.js'
 import type { StoreDb } from '../db/database.js'
+import { newId } from '../db/ids.js'
+import type { Json, Versioned } from '../db/json.js'
 import {
   column,
   isOwn,
@@ -18,10 +19,9 @@ import {
   timestamp,
 } from '../db/sql.js'
 import { tasks } from '../db/tables.js'
+import type { Caller } from '../http/caller.js'
+import { toTimestamp } from '../http/schemas.js'
 import { alwaysFirst, type Creation, type Idempotency, type Once } from '../idempotency/record.js'
-import { newId } from '../ids.js'
-import type { Json, Versioned } from '../json.js'
-import { toTimestamp } from '../schemas.js'
 import type { Task, TaskCreate, TaskListQuery, TaskPatch, TaskUpdate } from './schemas.js'
 
 /** A task as the API answers it. */

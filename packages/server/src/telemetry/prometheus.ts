@@ -1,8 +1,8 @@
 /** GET /metrics: the numbers of the service and of its process, as Prometheus reads them. */
 import type { FastifyPluginAsync } from 'fastify'
 import type { Metric, Registry } from 'prom-client'
-import type { Gate } from '../admission.js'
-import { version } from '../version.js'
+import type { Gate } from '../http/admission.js'
+import { version } from '../http/version.js'
 import { type Metrics, TIME_BOUNDS } from './metrics.js'
 
 interface Sources {

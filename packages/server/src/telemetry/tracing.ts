@@ -17,9 +17,9 @@ import { resourceFromAttributes } from '@opentelemetry/resources'
 import { BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
 import { driverError } from '../db/failures.js'
-import { ApiError } from '../errors.js'
-import { pathOf } from '../logging.js'
-import { version } from '../version.js'
+import { ApiError } from '../http/errors.js'
+import { version } from '../http/version.js'
+import { pathOf } from './logging.js'
 import { methodName } from './metrics.js'
 
 declare module 'fastify' {

@@ -1,9 +1,9 @@
 /** The statements that read and write whole tables. */
 import { getTableColumns, gt, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../db/database.js'
+import type { Json } from '../db/json.js'
 import { column, json, timestamp } from '../db/sql.js'
 import { batches, tasks } from '../db/tables.js'
-import type { Json } from '../json.js'
 import { taskColumns } from '../tasks/store.js'
 import { type Row, TABLES, type Table } from './rows.js'
 

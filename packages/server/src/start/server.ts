@@ -1,12 +1,12 @@
 /** The service as a process: database, application, listening; and an orderly end on a signal. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { refuseExposure } from './access/exposure.js'
-import { buildApp } from './app.js'
+import { buildApp } from '../app.js'
+import { openDatabase } from '../db/database.js'
+import { version } from '../http/version.js'
+import { createLogger } from '../telemetry/logging.js'
 import type { Config } from './config.js'
-import { openDatabase } from './db/database.js'
-import { createLogger } from './logging.js'
-import { version } from './version.js'
+import { refuseExposure } from './exposure.js'
 
 export async function run(config: Config) {
   refuseExposure(config)

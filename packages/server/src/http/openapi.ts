@@ -2,7 +2,7 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
-import type { Config } from './config.js'
+import type { Config } from '../start/config.js'
 import { closeFiles } from './lifecycle.js'
 import { version } from './version.js'
 

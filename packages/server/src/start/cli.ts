@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 /** The command line: starts the service, makes a key, brings the schema up to date, or moves data in and out. */
 import { parseArgs } from 'node:util'
-import { SCOPES } from './access/caller.js'
-import { hashKey, makeKey } from './access/keys.js'
+import { hashKey, makeKey } from '../access/keys.js'
+import { SCOPES } from '../http/caller.js'
+import { suggest } from '../http/suggest.js'
+import { version } from '../http/version.js'
 import { type Config, loadConfig, readEnvironment } from './config.js'
-import { suggest } from './suggest.js'
-import { version } from './version.js'
 
 const HELP = `The task memory of AI agents that teach Kubernetes, over HTTP.
 
@@ -124,14 +124,14 @@ async function importInto(
   { from, 'dry-run': dryRun }: { from?: string; 'dry-run'?: boolean },
 ) {
   if (!from) throw new Error('--from is required: a URL, a file, or - for stdin. See --help')
-  const { importFrom, withDatabase } = await import('./transfer/commands.js')
+  const { importFrom, withDatabase } = await import('../transfer/commands.js')
   const { complete } = await withDatabase(config, (database) => importFrom(database, { from, dryRun }))
   if (!complete) process.exitCode = 1
 }
 
 async function exportFrom(config: Config, { to }: { to?: string }) {
   if (!to) throw new Error('--to is required: a file, or - for stdout. See --help')
-  const { exportTo, withDatabase } = await import('./transfer/commands.js')
+  const { exportTo, withDatabase } = await import('../transfer/commands.js')
   await withDatabase(config, (database) => exportTo(database, { to }))
 }
 

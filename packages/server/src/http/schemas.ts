@@ -1,6 +1,6 @@
 /** What the features' schemas share: how a component is named and referred to, and the types of the wire. */
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
-import type { Json } from './json.js'
+import type { Json } from '../db/json.js'
 
 /** A reference to a named component; the type stays that of the component. */
 export const ref = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T>>(Type.Ref(schema.$id!))

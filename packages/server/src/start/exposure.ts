@@ -1,6 +1,7 @@
 /** Whether strangers could call the service; that must be wanted. */
-import { type Config, ConfigError } from '../config.js'
-import { isLoopback } from '../validation.js'
+
+import { isLoopback } from '../http/validation.js'
+import { type Config, ConfigError } from './config.js'
 
 /** Whether callers have to say who they are. */
 export const isProtected = ({ API_KEYS, JWT_ISSUER }: Config) =>

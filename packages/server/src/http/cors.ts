@@ -1,6 +1,6 @@
 /** What browsers are told: which pages may call the service (CORS), and to do nothing with an answer but hand it over. */
 import type { FastifyInstance } from 'fastify'
-import type { Config } from '../config.js'
+import type { Config } from '../start/config.js'
 
 export const securityHeaders = {
   'x-content-type-options': 'nosniff',

@@ -1,9 +1,9 @@
 /** The service as a Fastify plugin, for an application that has it below a path of its own server. */
 import type { FastifyPluginAsync } from 'fastify'
-import { refuseOpenDoor } from './access/exposure.js'
-import { buildApp } from './app.js'
+import { buildApp } from '../app.js'
+import { openDatabase } from '../db/database.js'
 import { type Config, loadConfig } from './config.js'
-import { openDatabase } from './db/database.js'
+import { refuseOpenDoor } from './exposure.js'
 
 export interface TaskServiceOptions {
   /**

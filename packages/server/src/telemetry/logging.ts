@@ -1,8 +1,8 @@
 /** Structured logs: one line a request, without bodies, queries or secrets. */
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
 import { pino } from 'pino'
-import type { Config } from './config.js'
-import type { Metrics } from './telemetry/metrics.js'
+import type { Config } from '../start/config.js'
+import type { Metrics } from './metrics.js'
 
 export async function createLogger({ LOG_LEVEL: level, LOG_FORMAT }: Config) {
   const pretty = LOG_FORMAT === undefined ? process.stdout.isTTY : LOG_FORMAT === 'pretty'

@@ -1,11 +1,11 @@
 /** Asks who sends a request, and lets through what this caller may do and as often as it may. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { Config } from '../config.js'
-import { ApiError } from '../errors.js'
-import { anonymous, type Caller, type Scope } from './caller.js'
-import { isProtected } from './exposure.js'
+import { anonymous, type Caller, type Scope } from '../http/caller.js'
+import { ApiError } from '../http/errors.js'
+import type { Config } from '../start/config.js'
+import { isProtected } from '../start/exposure.js'
 import { createKeyring } from './keys.js'
-import { type Allowance, createLimit } from './limit.js'
+import { type Allowance, createLimit } from './rate-limit.js'
 import { createTokens, RefusedToken } from './tokens.js'
 
 declare module 'fastify' {

@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
-import { ApiKey } from './access/keys.js'
-import { Defaulted, OneOf } from './schemas.js'
-import { suggest } from './suggest.js'
-import { createCompiler, explain, readIntegers } from './validation.js'
+import { ApiKey } from '../access/keys.js'
+import { Defaulted, OneOf } from '../http/schemas.js'
+import { suggest } from '../http/suggest.js'
+import { createCompiler, explain, readIntegers } from '../http/validation.js'
 
 const milliseconds = (value: number, description: string, minimum = 1) =>
   Defaulted(Type.Integer({ minimum, maximum: 3_600_000, default: value, description }))
