@@ -1,9 +1,10 @@
 /** What the client's tests share: the real service, and servers that misbehave. */
+
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { buildApp } from '../../server/src/app.js'
-import { openDatabase } from '../../server/src/db/database.js'
+import { openDatabase } from '../../server/src/db/open.js'
 import { loadConfig } from '../../server/src/start/config.js'
 
 type App = Awaited<ReturnType<typeof buildApp>>

@@ -1,24 +1,26 @@
 /** Builds the application: the same one in production, in tests, and where only its OpenAPI document is wanted. */
-import { isUtf8 } from 'node:buffer'
+
 import { randomUUID } from 'node:crypto'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { type TSchema, Type } from '@sinclair/typebox'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
-import { parse as parseJson } from 'secure-json-parse'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { protect } from './access/authenticate.js'
 import { batchRoutes } from './batches/routes.js'
 import { batchComponents } from './batches/schemas.js'
 import { createBatchStore } from './batches/store.js'
 import type { Database } from './db/database.js'
-import { JSON_TYPE } from './db/json.js'
 import { Gate, limitConcurrency } from './http/admission.js'
+import { parseOnlyJson } from './http/body.js'
+import { handleClientError } from './http/client-error.js'
 import { answerBrowsers, securityHeaders } from './http/cors.js'
-import { ApiError, handleClientError, handleError, Problem, refuseUnknownRoutes } from './http/errors.js'
+import { handleError } from './http/error-handler.js'
 import { Health, healthRoutes } from './http/health.js'
-import { boundRequests, closePromptly } from './http/lifecycle.js'
+import { refuseUnknownRoutes } from './http/not-found.js'
 import { registerOpenapi } from './http/openapi.js'
-import { Strict } from './http/schemas.js'
-import { createCompiler, readIntegers } from './http/validation.js'
+import { ApiError, Problem } from './http/problem.js'
+import { JSON_TYPE, Strict } from './http/schemas.js'
+import { closePromptly } from './http/shutdown.js'
+import { boundRequests } from './http/timeouts.js'
+import { validateStrictly } from './http/validation.js'
 import { createIdempotency } from './idempotency/record.js'
 import type { Config } from './start/config.js'
 import { taskRoutes } from './tasks/routes.js'
@@ -143,54 +145,3 @@ export async function buildApp({
   await app.ready()
   return app
 }
-
-/** Reads JSON in UTF-8 and nothing else. A body that is not there is no error until an operation needs one. */
-function parseOnlyJson(app: FastifyInstance) {
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser(
-    /^application\/(?:[\w.+-]+\+)?json\b/,
-    { parseAs: 'buffer' },
-    async (_request: FastifyRequest, body: Buffer) => {
-      if (body.length === 0) return undefined
-      if (!isUtf8(body)) throw new ApiError('invalid_json', 'The body is not UTF-8.')
-      try {
-        // A byte order mark is ignored (RFC 8259, section 8.1), and __proto__ is refused.
-        return parseJson(body.toString().replace(/^\uFEFF/, ''))
-      } catch (error) {
-        throw new ApiError('invalid_json', `The body is not valid JSON: ${(error as Error).message}.`)
-      }
-    },
-  )
-  app.addContentTypeParser('*', (request, _body, done) => {
-    const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
-    const empty = encoding === undefined && (length === undefined || length === '0')
-    done(empty ? null : new ApiError('unsupported_media_type'), undefined)
-  })
-  app.addHook('preValidation', (request, _reply, done) => {
-    const missing = request.body === undefined && request.routeOptions.schema?.body
-    done(missing ? new ApiError('empty_body') : undefined)
-  })
-}
-
-/** Makes the components known to the routes, and checks requests by the rules of validation.ts. */
-function validateStrictly(app: FastifyInstance, components: { $id?: string }[]) {
-  for (const component of components) app.addSchema(component)
-  const compile = createCompiler(components)
-  app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
-    if (httpPart === 'headers') return compile(Type.Object(lowerCased(schema.properties)))
-    const check = compile(schema)
-    if (httpPart !== 'querystring') return check
-    const checkQuery = (query: Record<string, unknown>) => {
-      readIntegers(schema, query)
-      const valid = check(query)
-      checkQuery.errors = check.errors
-      return valid
-    }
-    checkQuery.errors = check.errors
-    return checkQuery
-  })
-}
-
-/** Node tells the names of headers in lower case. */
-const lowerCased = (properties: Record<string, TSchema>) =>
-  Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name.toLowerCase(), schema]))

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { openDatabase } from '../src/db/database.js'
+import { openDatabase } from '../src/db/open.js'
 import { openApi, options } from './support.js'
 
 const database = await openDatabase('memory://', options)

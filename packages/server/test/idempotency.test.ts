@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import postgres from 'postgres'
 import t from 'tap'
-import { openDatabase } from '../src/db/database.js'
+import { openDatabase } from '../src/db/open.js'
 import {
   type Answer,
   onEachDatabase,

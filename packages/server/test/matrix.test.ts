@@ -5,11 +5,12 @@
  * No answer may depend on what its caller may not see. So each call is sent twice: with the data of others in the
  * database, and without it; and both times the answer must be the same.
  */
+
 import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import t from 'tap'
 import { hashKey, makeKey } from '../src/access/keys.js'
-import { openDatabase } from '../src/db/database.js'
+import { openDatabase } from '../src/db/open.js'
 import { batches, tasks } from '../src/db/tables.js'
 import { startIssuer } from './issuer.js'
 import { openApi, options } from './support.js'

@@ -1,11 +1,12 @@
 /** The page at /docs as a person uses it: in a real browser, on a server that really listens. */
+
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { chromium, type Page } from 'playwright-core'
 import t from 'tap'
 import { hashKey, makeKey } from '../src/access/keys.js'
 import { buildApp } from '../src/app.js'
-import { openDatabase } from '../src/db/database.js'
+import { openDatabase } from '../src/db/open.js'
 import { loadConfig } from '../src/start/config.js'
 import { options } from './support.js'
 

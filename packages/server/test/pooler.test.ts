@@ -6,7 +6,7 @@ import { createConnection } from 'node:net'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
-import { openDatabase } from '../src/db/database.js'
+import { openDatabase } from '../src/db/open.js'
 import { newFolder, until } from './process.js'
 import { freePort, openApi, options, postgresMissing, startPostgres } from './support.js'
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import postgres from 'postgres'
 import t from 'tap'
-import { openDatabase } from '../src/db/database.js'
+import { openDatabase } from '../src/db/open.js'
 import { until } from './process.js'
 import { type Api, onEachDatabase, openApi, options, postgresMissing, startPostgres } from './support.js'
 

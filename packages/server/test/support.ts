@@ -2,6 +2,7 @@
  * What the tests share: each suite runs on the embedded database and on a real PostgreSQL, through the same
  * buildApp as production, and every answer is held against the OpenAPI document.
  */
+
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { chownSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -17,7 +18,8 @@ import t, { type Test } from 'tap'
 import { freePort } from '../bench/port.js'
 import { buildApp } from '../src/app.js'
 import { createBatchStore } from '../src/batches/store.js'
-import { type Database, openDatabase } from '../src/db/database.js'
+import type { Database } from '../src/db/database.js'
+import { openDatabase } from '../src/db/open.js'
 import { createIdempotency } from '../src/idempotency/record.js'
 import { loadConfig } from '../src/start/config.js'
 import { createTaskStore } from '../src/tasks/store.js'

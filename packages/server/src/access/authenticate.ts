@@ -1,7 +1,7 @@
 /** Asks who sends a request, and lets through what this caller may do and as often as it may. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { anonymous, type Caller, type Scope } from '../http/caller.js'
-import { ApiError } from '../http/errors.js'
+import { ApiError } from '../http/problem.js'
 import type { Config } from '../start/config.js'
 import { isProtected } from '../start/exposure.js'
 import { createKeyring } from './keys.js'

@@ -1,7 +1,7 @@
 /** In which session a caller creates. */
 
 import type { Caller } from '../http/caller.js'
-import { mistaken } from '../http/errors.js'
+import { mistaken } from '../http/problem.js'
 
 /** Most sessions of a caller that one answer lists. */
 const MAX_LISTED = 20

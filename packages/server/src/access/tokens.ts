@@ -1,9 +1,10 @@
 /** Tokens: JWTs, signed by an issuer that the service trusts (RFC 7519, and RFC 8725 on how to check them). */
+
 import { hash } from 'node:crypto'
 import type { JWTPayload } from 'jose'
 import { type Caller, SCOPES } from '../http/caller.js'
-import { ApiError } from '../http/errors.js'
-import { UUID } from '../http/validation.js'
+import { UUID } from '../http/formats.js'
+import { ApiError } from '../http/problem.js'
 
 export interface Issuer {
   issuer: string

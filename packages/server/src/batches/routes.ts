@@ -1,8 +1,9 @@
 /** The batch operations over HTTP. */
+
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionFor } from '../access/session.js'
-import { pageOf } from '../db/json.js'
-import { ApiError, commonProblems, createProblems, problems } from '../http/errors.js'
+import { pageOf } from '../http/paging.js'
+import { ApiError, commonProblems, createProblems, problems } from '../http/problem.js'
 import { answer, ref, refOrNull } from '../http/schemas.js'
 import { CreateHeaders, createOnce, replayedHeader } from '../idempotency/header.js'
 import type { Metrics } from '../telemetry/metrics.js'

@@ -1,17 +1,8 @@
 /** The shapes of batches on the wire. The OpenAPI document is made from these: descriptions are documentation. */
+
 import { type Static, Type } from '@sinclair/typebox'
-import {
-  answered,
-  Nullable,
-  PageOf,
-  pageParameters,
-  ref,
-  Strict,
-  Text,
-  Timestamp,
-  Uuid,
-  UuidFilter,
-} from '../http/schemas.js'
+import { PageOf, pageParameters } from '../http/paging.js'
+import { answered, Nullable, ref, Strict, Text, Timestamp, Uuid, UuidFilter } from '../http/schemas.js'
 import { example, MAX_ITEMS, Task, TaskCreate } from '../tasks/schemas.js'
 
 const session_id = Nullable(

@@ -4,7 +4,7 @@
  * long given up.
  */
 import type { FastifyInstance } from 'fastify'
-import { ApiError } from './errors.js'
+import { ApiError } from './problem.js'
 
 /**
  * Requests at the database for each connection: the driver sends the next statements while one is answered, several in

@@ -1,9 +1,8 @@
 /** Whether the service and its database work: for people at /health, for what runs and balances it at the other two. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type Static, Type } from '@sinclair/typebox'
-import { JSON_TYPE } from '../db/json.js'
-import { ApiError, problems } from './errors.js'
-import { answer, OneOf, ref, responseHeaders } from './schemas.js'
+import { ApiError, problems } from './problem.js'
+import { answer, JSON_TYPE, OneOf, ref, responseHeaders } from './schemas.js'
 import { version } from './version.js'
 
 export const Health = Type.Object(

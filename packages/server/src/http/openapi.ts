@@ -1,9 +1,10 @@
 /** The OpenAPI document, made from the routes' schemas, and the page that shows it. */
+
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../start/config.js'
-import { closeFiles } from './lifecycle.js'
+import { closeFiles } from './shutdown.js'
 import { version } from './version.js'
 
 const description = `

@@ -57,78 +57,8 @@ export const TimestampInput = (description: string, example: string) =>
     examples: [example],
   })
 
-const TIMESTAMP =
-  /^(\d{4}-\d\d-\d\d)(?:[Tt ]((?:[01]\d|2[0-3]):[0-5]\d):([0-5]\d|60)(\.\d+)?([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)?)?$/
-
-/**
- * Reads RFC 3339 (section 5.6, leap seconds included), the same without an offset (taken as UTC), or a date
- * alone (midnight UTC). Answers UTC in milliseconds, finer digits cut off; undefined for anything else, for days
- * that no calendar has, and for times outside the years 0001 to 9999.
- */
-export function toTimestamp(text: string): string | undefined {
-  const [matched, date, minute = '00:00', second = '00', fraction = '', offset = 'Z'] =
-    TIMESTAMP.exec(text) ?? []
-  if (matched === undefined) return undefined
-  const midnight = new Date(`${date}T00:00:00Z`)
-  // Date rolls 30 February over into March; a real day survives the round trip.
-  if (Number.isNaN(midnight.getTime()) || !midnight.toISOString().startsWith(`${date}T`)) return undefined
-
-  const leap = second === '60'
-  const time = new Date(
-    `${date}T${minute}:${leap ? '59' : second}${fraction.slice(0, 4)}${offset.toUpperCase()}`,
-  )
-  if (leap) {
-    // RFC 3339 knows a leap second at the end of a UTC day only; it reads as the first moment of the next.
-    if (time.getUTCHours() !== 23 || time.getUTCMinutes() !== 59) return undefined
-    time.setUTCSeconds(60, 0)
-  }
-  const utc = time.toISOString()
-  // Years before 0001 and after 9999 are written with a sign, or as 0000.
-  return /^(?!0000)\d{4}-/.test(utc) ? utc : undefined
-}
-
-const MAX_INTEGER = 2 ** 31 - 1
-
-/** The parameters of every list. */
-export const pageParameters = {
-  page: Defaulted(
-    Type.Integer({
-      minimum: 1,
-      maximum: MAX_INTEGER,
-      default: 1,
-      description: 'Which page, from 1. A page past the end is empty and still reports the total.',
-    }),
-  ),
-  limit: Defaulted(
-    Type.Integer({ minimum: 1, maximum: 100, default: 10, description: 'Items a page, from 1 to 100.' }),
-  ),
-}
-
-/** A named page of a named component. */
-export const PageOf = <T extends TSchema>(item: T) =>
-  Type.Object(
-    {
-      items: Type.Array(ref(item), { description: 'The items of this page, in the order asked for.' }),
-      total: Type.Integer({
-        minimum: 0,
-        description: 'How many items there are on all pages together.',
-        examples: [4],
-      }),
-      page: Type.Integer({ minimum: 1, description: 'The page that was asked for.', examples: [1] }),
-      limit: Type.Integer({ minimum: 1, description: 'Items a page, as asked for.', examples: [10] }),
-      total_pages: Type.Integer({
-        minimum: 0,
-        description: 'How many pages there are; 0 when there are no items.',
-        examples: [1],
-      }),
-      has_next: Type.Boolean({ description: 'Whether a later page has items.', examples: [false] }),
-      has_prev: Type.Boolean({ description: 'Whether this page is not the first.', examples: [false] }),
-    },
-    {
-      $id: `${item.$id}Page`,
-      description: `One page of a list: ${item.$id} items and where the page stands.`,
-    },
-  )
+/** How an answer that is such JSON is declared. */
+export const JSON_TYPE = 'application/json; charset=utf-8'
 
 /** A success: its description, its JSON body and its headers, beside the one that every answer carries. */
 export const answer = <T extends TSchema>(description: string, schema: T, headers: object = {}) =>

@@ -3,10 +3,10 @@
  * field, the rule, the names or values that exist, and the one it probably meant. Nothing is coerced and nothing
  * is dropped; the one exception are the numbers of a query, which arrive as text.
  */
-import { isIP, isIPv4 } from 'node:net'
-import type { TSchema } from '@sinclair/typebox'
+import { type TSchema, Type } from '@sinclair/typebox'
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
-import { toTimestamp } from './schemas.js'
+import type { FastifyInstance } from 'fastify'
+import { formatMessages, formats } from './formats.js'
 import { suggest } from './suggest.js'
 
 /** One thing that is wrong with the input. */
@@ -19,47 +19,6 @@ export interface Mistake {
   /** The allowed one that was probably meant. Never applied by itself. */
   did_you_mean?: string
 }
-
-export const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-
-const formats = {
-  uuid: UUID,
-  'date-time': { type: 'string', validate: (text: string) => toTimestamp(text) !== undefined },
-  'idempotency-key': /^(?:[\x21\x23-\x7e][\x21-\x7e]{0,254}|"(?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255}")$/,
-  'entity-tags': /^ *(?:\*|(?:W\/)?"[^"]*"(?: *, *(?:W\/)?"[^"]*")*) *$/,
-  text: { type: 'string', validate: (text: string) => text.isWellFormed() && !text.includes('\0') },
-  // Those of settings.
-  sha256: /^[0-9a-f]{64}$/,
-  origin: { type: 'string', validate: (text: string) => URL.canParse(text) && new URL(text).origin === text },
-  'private-url': { type: 'string', validate: isPrivate },
-  'http-url': { type: 'string', validate: isHttp },
-  network: { type: 'string', validate: isNetwork },
-} as const
-
-/** A URL that nobody on the way can read or change. */
-function isPrivate(text: string): boolean {
-  if (!URL.canParse(text)) return false
-  const { protocol, hostname } = new URL(text)
-  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
-}
-
-function isHttp(text: string): boolean {
-  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
-}
-
-/** An address, or a range of them as `10.0.0.0/8`. */
-function isNetwork(text: string): boolean {
-  const [address, bits, ...more] = text.split('/')
-  const version = isIP(address!)
-  const most = version === 4 ? 32 : 128
-  return (
-    version !== 0 && more.length === 0 && (bits === undefined || (/^\d{1,3}$/.test(bits) && +bits <= most))
-  )
-}
-
-/** Whether a host is this machine. */
-export const isLoopback = (host: string) =>
-  host === 'localhost' || host === '::1' || host === '[::1]' || (isIPv4(host) && host.startsWith('127.'))
 
 /** A compiler of schemas, to which the named components are known. */
 export function createCompiler(components: object[]): (schema: object) => ValidateFunction {
@@ -164,21 +123,6 @@ function describe({ keyword, params, data, parentSchema = {} }: ErrorObject): Om
   }
 }
 
-const formatMessages = {
-  uuid: 'must be a UUID such as 550e8400-e29b-41d4-a716-446655440001',
-  'date-time':
-    'must be a time such as 2025-12-31T09:00:00Z or 2025-12-31T18:00:00+09:00, or a date such as 2025-12-31, that exists',
-  'idempotency-key': 'must be 1 to 255 visible ASCII characters without blanks',
-  'entity-tags':
-    'must be the updated_at of the task in double quotes, such as "2025-12-06T10:00:00.000Z", or *',
-  text: 'must not contain NUL characters or unpaired surrogates',
-  sha256: 'must be a SHA-256 as 64 hexadecimal digits in lower case',
-  origin: 'must be an origin such as https://app.example.com, without a path',
-  'private-url': 'must be a URL that begins with https://',
-  'http-url': 'must be a URL such as http://collector:4318',
-  network: 'must be an address such as 10.1.2.3 or a range such as 10.0.0.0/8',
-}
-
 function among(given: unknown, allowed: (string | null)[]): Pick<Mistake, 'allowed' | 'did_you_mean'> {
   const names = allowed.filter((name) => name !== null)
   const did_you_mean = typeof given === 'string' ? suggest(given, names) : undefined
@@ -198,3 +142,26 @@ const article = (type: string) =>
 
 const kind = (value: unknown) =>
   value === null ? 'null' : article(Array.isArray(value) ? 'array' : typeof value)
+
+/** Makes the components known to the routes, and checks requests by the rules of validation.ts. */
+export function validateStrictly(app: FastifyInstance, components: { $id?: string }[]) {
+  for (const component of components) app.addSchema(component)
+  const compile = createCompiler(components)
+  app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
+    if (httpPart === 'headers') return compile(Type.Object(lowerCased(schema.properties)))
+    const check = compile(schema)
+    if (httpPart !== 'querystring') return check
+    const checkQuery = (query: Record<string, unknown>) => {
+      readIntegers(schema, query)
+      const valid = check(query)
+      checkQuery.errors = check.errors
+      return valid
+    }
+    checkQuery.errors = check.errors
+    return checkQuery
+  })
+}
+
+/** Node tells the names of headers in lower case. */
+const lowerCased = (properties: Record<string, TSchema>) =>
+  Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name.toLowerCase(), schema]))

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { isLocked } from '../db/failures.js'
-import { ApiError } from '../http/errors.js'
+import { ApiError } from '../http/problem.js'
 import type { Created, Creation, Once } from './record.js'
 
 /** The headers of a route that creates. Without an example, which Swagger UI would fill in: it makes one key of all. */

@@ -1,6 +1,6 @@
 /** Whether strangers could call the service; that must be wanted. */
 
-import { isLoopback } from '../http/validation.js'
+import { isLoopback } from '../http/formats.js'
 import { type Config, ConfigError } from './config.js'
 
 /** Whether callers have to say who they are. */

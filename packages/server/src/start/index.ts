@@ -1,7 +1,8 @@
 /** The service as a Fastify plugin, for an application that has it below a path of its own server. */
+
 import type { FastifyPluginAsync } from 'fastify'
 import { buildApp } from '../app.js'
-import { openDatabase } from '../db/database.js'
+import { openDatabase } from '../db/open.js'
 import { type Config, loadConfig } from './config.js'
 import { refuseOpenDoor } from './exposure.js'
 

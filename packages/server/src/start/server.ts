@@ -1,8 +1,9 @@
 /** The service as a process: database, application, listening; and an orderly end on a signal. */
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { buildApp } from '../app.js'
-import { openDatabase } from '../db/database.js'
+import { openDatabase } from '../db/open.js'
 import { version } from '../http/version.js'
 import { createLogger } from '../telemetry/logging.js'
 import type { Config } from './config.js'

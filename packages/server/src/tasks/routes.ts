@@ -1,10 +1,12 @@
 /** The task operations over HTTP. */
+
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionFor } from '../access/session.js'
-import { jsonArray, pageOf } from '../db/json.js'
+import { jsonArray } from '../db/json.js'
 import type { Caller } from '../http/caller.js'
 import { ChangeHeaders, etagHeader, etagOf, isKnown, ReadHeaders, versionsOf } from '../http/conditions.js'
-import { ApiError, bodyProblems, commonProblems, createProblems, problems } from '../http/errors.js'
+import { pageOf } from '../http/paging.js'
+import { ApiError, bodyProblems, commonProblems, createProblems, problems } from '../http/problem.js'
 import { answer, noContent, ref } from '../http/schemas.js'
 import { CreateHeaders, createOnce, replayedHeader } from '../idempotency/header.js'
 import type { Metrics } from '../telemetry/metrics.js'

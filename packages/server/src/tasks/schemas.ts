@@ -1,12 +1,12 @@
 /** The shapes of tasks on the wire. The OpenAPI document is made from these: descriptions are documentation. */
+
 import { type Static, Type } from '@sinclair/typebox'
+import { PageOf, pageParameters } from '../http/paging.js'
 import {
   answered,
   Defaulted,
   Nullable,
   OneOf,
-  PageOf,
-  pageParameters,
   ref,
   Strict,
   Text,

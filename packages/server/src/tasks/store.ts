@@ -3,6 +3,7 @@
  * another agent could change the task, and no transaction to hold open. Statements are prepared once for each shape, and
  * answer JSON.
  */
+
 import { and, eq, type SQL, sql, type WithSubquery } from 'drizzle-orm'
 import type { StoreDb } from '../db/database.js'
 import { newId } from '../db/ids.js'
@@ -20,7 +21,7 @@ import {
 } from '../db/sql.js'
 import { tasks } from '../db/tables.js'
 import type { Caller } from '../http/caller.js'
-import { toTimestamp } from '../http/schemas.js'
+import { toTimestamp } from '../http/timestamp.js'
 import { alwaysFirst, type Creation, type Idempotency, type Once } from '../idempotency/record.js'
 import type { Task, TaskCreate, TaskListQuery, TaskPatch, TaskUpdate } from './schemas.js'
 

@@ -1,9 +1,11 @@
 /** The commands `import` and `export`. What they have to say goes to stderr: stdout is for data. */
+
 import { createReadStream, createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
-import { type Database, type Db, openDatabase } from '../db/database.js'
+import type { Database, Db } from '../db/database.js'
 import { driverError } from '../db/failures.js'
+import { openDatabase } from '../db/open.js'
 import type { Config } from '../start/config.js'
 import { copy, type Report, type Source } from './copy.js'
 import { readLines, writeLines } from './jsonl.js'

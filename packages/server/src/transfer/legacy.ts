@@ -3,8 +3,10 @@
  * Alembic made them. Rows are read as JSON, so that it does not matter whether ids are of type uuid or text, times with or
  * without time zone, and states an enum or text.
  */
+
 import postgres from 'postgres'
-import { locationOf, within } from '../db/database.js'
+import { within } from '../db/database.js'
+import { locationOf } from '../db/postgres.js'
 import type { Source } from './copy.js'
 import type { GivenRow } from './rows.js'
 

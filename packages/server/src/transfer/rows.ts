@@ -1,7 +1,9 @@
 /** The rows that travel between databases and files: every column of the tables, with the rules of the API. */
+
 import { type Static, Type } from '@sinclair/typebox'
 import { Batch, BatchCreate } from '../batches/schemas.js'
-import { Strict, toTimestamp } from '../http/schemas.js'
+import { Strict } from '../http/schemas.js'
+import { toTimestamp } from '../http/timestamp.js'
 import { createCompiler, explain } from '../http/validation.js'
 import { Task, TaskCreate } from '../tasks/schemas.js'
 

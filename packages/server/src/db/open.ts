@@ -1,0 +1,22 @@
+/** Opens the database that a URL names. A driver is loaded when it is wanted: each takes time and memory at start. */
+import { resolve } from 'node:path'
+import { type Database, DatabaseError, type DatabaseOptions } from './database.js'
+
+/**
+ * Opens the database and brings its schema up to date. Throws {@link DatabaseError}.
+ *
+ * @param url `postgres://user:password@host/database` (also as `postgresql://` or `postgresql+asyncpg://`),
+ *   `file:folder` for the embedded database in a folder, or `memory://` for one without.
+ */
+export async function openDatabase(url: string, options: DatabaseOptions): Promise<Database> {
+  if (url === 'memory://') return (await import('./pglite.js')).openEmbedded()
+  const folder = /^file:(?:\/\/)?(.+)$/.exec(url)?.[1]
+  if (folder !== undefined) return (await import('./pglite.js')).openEmbedded(resolve(folder))
+  if (/^postgres(ql)?(\+asyncpg)?:\/\//.test(url)) {
+    const { openPostgres } = await import('./postgres.js')
+    return openPostgres(url.replace(/^postgres(ql)?(\+asyncpg)?:/, 'postgres:'), options)
+  }
+  throw new DatabaseError(
+    'DATABASE_URL must begin with postgres:// (a PostgreSQL server), file: (a folder) or be memory://',
+  )
+}

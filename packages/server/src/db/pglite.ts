@@ -1,0 +1,60 @@
+/** The embedded database: PGlite, which is PostgreSQL inside this process. */
+import { existsSync } from 'node:fs'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { PGlite } from '@electric-sql/pglite'
+import { drizzle } from 'drizzle-orm/pglite'
+import { migrate } from 'drizzle-orm/pglite/migrator'
+import { type Database, DatabaseError, pingOf, unopened } from './database.js'
+import { guardDisk, requireRoom } from './disk.js'
+import { migrations, refuseNewerSchema } from './migrate.js'
+
+export async function openEmbedded(folder?: string): Promise<Database> {
+  const location = folder === undefined ? 'memory, gone when the service stops' : folder
+  const release = folder === undefined ? undefined : await claim(folder)
+  try {
+    if (folder !== undefined) requireRoom(folder)
+    const client = await PGlite.create(folder && (await dataFolder(folder)))
+    const db = drizzle({ client })
+    await refuseNewerSchema(db)
+    await migrate(db, migrations)
+    if (folder !== undefined) guardDisk(client, folder)
+    const close = async () => {
+      await client.close()
+      await release?.()
+    }
+    const run = async (statement: string, parameters: unknown[]) =>
+      (await client.query<object>(statement, parameters)).rows
+    return { db: Object.assign(db, { run }), location, ping: pingOf(db), close }
+  } catch (error) {
+    await release?.()
+    throw unopened(location, error)
+  }
+}
+
+/** Makes the folder, and locks it: two processes on one folder corrupt it, and PGlite does not stop the second. */
+async function claim(folder: string): Promise<() => Promise<void>> {
+  try {
+    await mkdir(folder, { recursive: true })
+    const { lockFolder } = await import('./lock.js')
+    const lock = await lockFolder(folder)
+    if (lock.acquired) return lock.release
+    throw new DatabaseError(
+      `the database folder ${folder} is in use by process ${lock.holder}; stop that one, or set DATABASE_URL=file:another-folder`,
+    )
+  } catch (error) {
+    throw unopened(folder, error)
+  }
+}
+
+/** The folder of PGlite's files. A new one gets its name when it is complete, so that a half-made one is never used. */
+async function dataFolder(folder: string) {
+  const data = join(folder, 'postgres')
+  if (!existsSync(data)) {
+    const unfinished = `${data}.new`
+    await rm(unfinished, { recursive: true, force: true })
+    await (await PGlite.create(unfinished)).close()
+    await rename(unfinished, data)
+  }
+  return data
+}

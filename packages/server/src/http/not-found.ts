@@ -1,0 +1,44 @@
+/** Paths and methods that do not exist: 404 and 405. */
+import { METHODS } from 'node:http'
+import type { FastifyInstance } from 'fastify'
+import { ApiError } from './problem.js'
+
+/**
+ * Answers 404 for what is no route, before the body is read: whether it is JSON does not matter there.
+ * And answers 405 for the other methods of every path that there is (RFC 9110, section 15.5.6).
+ */
+export function refuseUnknownRoutes(app: FastifyInstance) {
+  app.addHook('onRequest', (request, _reply, done) => {
+    done(request.is404 ? new ApiError('route_not_found') : undefined)
+  })
+  app.setNotFoundHandler(() => {
+    throw new ApiError('route_not_found')
+  })
+
+  for (const method of METHODS) {
+    if (!app.supportedMethods.includes(method) && method !== 'CONNECT') app.addHttpMethod(method)
+  }
+  const methods = new Map<string, string[]>()
+  app.addHook('onRoute', ({ url, method }) => {
+    methods.set(url, [...(methods.get(url) ?? []), ...[method].flat()])
+  })
+  /** To be called when all routes are there. */
+  return () => {
+    for (const [url, allowed] of [...methods]) {
+      const names = allowed.sort().join(', ')
+      app.route({
+        url,
+        method: app.supportedMethods.filter((method) => !allowed.includes(method)),
+        schema: { hide: true },
+        onRequest: (request) => {
+          throw new ApiError(
+            'method_not_allowed',
+            `${request.method} is not possible here. Possible: ${names}.`,
+            { allow: names },
+          )
+        },
+        handler: () => {},
+      })
+    }
+  }
+}
