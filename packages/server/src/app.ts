@@ -8,7 +8,8 @@ import { batchRoutes } from './batches/routes.js'
 import { batchComponents } from './batches/schemas.js'
 import { createBatchStore } from './batches/store.js'
 import type { Database } from './db/database.js'
-import { Gate, limitConcurrency } from './http/admission.js'
+import { driverError } from './db/failures.js'
+import { admission, Gate } from './http/admission.js'
 import { parseOnlyJson } from './http/body.js'
 import { handleClientError } from './http/client-error.js'
 import { answerBrowsers, securityHeaders } from './http/cors.js'
@@ -19,8 +20,9 @@ import { registerOpenapi } from './http/openapi.js'
 import { ApiError, Problem } from './http/problem.js'
 import { JSON_TYPE, Strict } from './http/schemas.js'
 import { closePromptly } from './http/shutdown.js'
-import { boundRequests } from './http/timeouts.js'
+import { deadlines } from './http/timeouts.js'
 import { validateStrictly } from './http/validation.js'
+import { version } from './http/version.js'
 import { createIdempotency } from './idempotency/record.js'
 import type { Config } from './start/config.js'
 import { taskRoutes } from './tasks/routes.js'
@@ -86,17 +88,25 @@ export async function buildApp({
     },
   }).withTypeProvider<TypeBoxTypeProvider>()
 
-  const tracing = config.OTEL_EXPORTER_OTLP_ENDPOINT
-    ? (await import('./telemetry/tracing.js')).createTracing(config.OTEL_EXPORTER_OTLP_ENDPOINT, logger)
-    : undefined
-  tracing?.traceRequests(app)
+  const endpoint = config.OTEL_EXPORTER_OTLP_ENDPOINT
+  const tracing =
+    endpoint === undefined
+      ? undefined
+      : (await import('./telemetry/tracing.js')).createTracing({
+          endpoint,
+          version,
+          logger,
+          errorType,
+          ignore: (request) => request.routeOptions.config.load === 'none',
+        })
+  if (tracing) await app.register(tracing.requests)
   app.setErrorHandler(handleError)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     const complete = request.raw.httpVersion !== '1.1' || request.headers.host !== undefined
     done(complete ? undefined : new ApiError('bad_request', NO_HOST, { connection: 'close' }))
   })
-  boundRequests(app, config.REQUEST_TIMEOUT_MS)
+  await app.register(deadlines, { milliseconds: config.REQUEST_TIMEOUT_MS })
   closePromptly(app, stopping)
   answerBrowsers(app, config)
   const refuseOtherMethods = refuseUnknownRoutes(app)
@@ -119,9 +129,7 @@ export async function buildApp({
       api.addHook('onRoute', (route) => {
         route.schema = { querystring: Strict({}), ...route.schema }
       })
-      // Below the gate: a request that waits for its turn is not at the database yet.
-      tracing?.traceDatabase(api)
-      limitConcurrency(api, gate)
+      await api.register(admission, { gate, observe: tracing?.database })
       // What the stores answer is JSON already.
       api.addHook('onRequest', (_request, reply, done) => {
         reply.type(JSON_TYPE)
@@ -145,3 +153,7 @@ export async function buildApp({
   await app.ready()
   return app
 }
+
+/** The kind of failure of an error, for traces: none where it is the response of a route, such as 404. */
+const errorType = (error: unknown) =>
+  error instanceof ApiError ? undefined : String(driverError(error).code ?? '_OTHER')

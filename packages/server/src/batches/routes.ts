@@ -2,6 +2,7 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionFor } from '../access/session.js'
+import { loadOfList } from '../http/admission.js'
 import { pageOf } from '../http/paging.js'
 import { ApiError, commonProblems, createProblems, problems } from '../http/problem.js'
 import { answer, ref, refOrNull } from '../http/schemas.js'
@@ -21,6 +22,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
   app.post(
     '',
     {
+      config: { load: 'ordinary' },
       schema: {
         operationId: 'createBatch',
         tags,
@@ -47,6 +49,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
   app.get(
     '',
     {
+      config: { load: loadOfList },
       schema: {
         operationId: 'listBatches',
         tags,
@@ -65,6 +68,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
   app.get(
     '/latest',
     {
+      config: { load: 'ordinary' },
       schema: {
         operationId: 'latestBatch',
         tags,
@@ -84,6 +88,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
   app.get(
     '/:batch_id',
     {
+      config: { load: 'ordinary' },
       schema: {
         operationId: 'getBatch',
         tags,

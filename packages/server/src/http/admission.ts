@@ -3,8 +3,28 @@
  * rest is refused at once, which costs little. Without it, an overload fills the memory with requests whose callers have
  * long given up.
  */
-import type { FastifyInstance } from 'fastify'
+import type { FastifyRequest, RouteOptions } from 'fastify'
+import fp from 'fastify-plugin'
 import { ApiError } from './problem.js'
+
+/**
+ * What a request costs the database: `none` when it does not wait for a place there, `ordinary` when it reads a few hundred
+ * rows at most, `scan` when it may read a whole table.
+ */
+export type Load = 'none' | 'ordinary' | 'scan'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** What the route costs. Routes behind {@link admission} must say it; all others are `none`. */
+    load?: Load | ((request: FastifyRequest) => Load)
+  }
+}
+
+/** The load of a list: a scan, unless it is limited to sessions or to a batch. */
+export function loadOfList({ query, caller }: FastifyRequest): Load {
+  const { session_id, batch_id } = query as { session_id?: string; batch_id?: string }
+  return (session_id ?? batch_id ?? caller.sessions) === undefined ? 'scan' : 'ordinary'
+}
 
 /**
  * Requests at the database for each connection: the driver sends the next statements while one is answered, several in
@@ -29,7 +49,7 @@ const LONGEST_WAIT = { ordinary: 500, scan: 5000 }
 /** Always the same one: to note where an error comes from costs more than all the rest of a refusal. */
 const overloaded = new ApiError('overloaded')
 
-type Kind = 'ordinary' | 'scan'
+type Kind = Exclude<Load, 'none'>
 
 /** One that waits, since when in milliseconds of the process, and how to end that. */
 interface Turn {
@@ -158,25 +178,43 @@ export class Gate {
   }
 }
 
-/** Puts a gate before the routes that are registered after it. */
-export function limitConcurrency(api: FastifyInstance, gate: Gate) {
-  // Before the body is read; what passes here has its place when the handler is to run.
-  api.addHook('onRequest', (_request, _reply, done) => {
-    done(gate.isFull('ordinary') ? gate.refuse('full') : undefined)
-  })
-  api.addHook('onRoute', (route) => {
-    // The route for HEAD has the handler of the one for GET, which is behind the gate already.
-    if (route.method === 'HEAD') return
-    const { handler } = route
-    const lists = route.schema?.operationId?.startsWith('list')
-    route.handler = function (request, reply) {
-      const { session_id, batch_id } = request.query as { session_id?: string; batch_id?: string }
-      const bound = session_id ?? batch_id ?? request.caller.sessions
-      const kind = lists && bound === undefined ? 'scan' : 'ordinary'
-      return gate.run(kind, async () => {
-        if (request.socket.destroyed) throw gate.refuse('gone')
-        return handler.call(this, request, reply)
-      })
-    }
-  })
+export interface AdmissionOptions {
+  gate: Gate
+  /** Called with the work of each admitted request when its turn comes, to observe it; it returns what the work returns. */
+  observe?: <T>(request: FastifyRequest, work: () => Promise<T>) => Promise<T>
+}
+
+/**
+ * Admits requests to the database. Every route that is registered after it says its {@link Load}.
+ *
+ * It wraps handlers, which a hook cannot replace: after a deadline, the response is sent while the statement still runs, and
+ * the place is taken until that ends.
+ */
+export const admission = fp<AdmissionOptions>(
+  async (api, { gate, observe = (_request, work) => work() }) => {
+    // Before the body is read. A request that passes here still needs a place when its handler is to run.
+    api.addHook('onRequest', (request, _reply, done) => {
+      const kind = loadOf(request)
+      done(kind !== 'none' && gate.isFull(kind) ? gate.refuse('full') : undefined)
+    })
+    api.addHook('onRoute', (route: RouteOptions) => {
+      if (route.config?.load === undefined) throw new Error(`${route.method} ${route.url} has no config.load`)
+      const { handler } = route
+      // The route for HEAD has the handler of the one for GET, which is wrapped already.
+      if (route.method === 'HEAD' || route.config.load === 'none') return
+      route.handler = function (request, reply) {
+        return gate.run(loadOf(request) as Kind, async () => {
+          if (request.socket.destroyed) throw gate.refuse('gone')
+          return observe(request, async () => handler.call(this, request, reply))
+        })
+      }
+    })
+  },
+  { name: 'admission' },
+)
+
+/** What a request costs, as its route says. */
+export function loadOf(request: FastifyRequest): Load {
+  const { load = 'none' } = request.routeOptions.config
+  return typeof load === 'function' ? load(request) : load
 }

@@ -39,6 +39,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
   app.get(
     '/health',
     {
+      config: { load: 'none' },
       schema: {
         operationId: 'getHealth',
         tags: ['health'],
@@ -63,6 +64,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
   app.get(
     '/livez',
     {
+      config: { load: 'none' },
       schema: {
         operationId: 'getLiveness',
         tags: ['health'],
@@ -78,6 +80,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
   app.get(
     '/readyz',
     {
+      config: { load: 'none' },
       schema: {
         operationId: 'getReadiness',
         tags: ['health'],

@@ -3,6 +3,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionFor } from '../access/session.js'
 import { jsonArray } from '../db/json.js'
+import { loadOfList } from '../http/admission.js'
 import type { Caller } from '../http/caller.js'
 import { ChangeHeaders, etagHeader, etagOf, isKnown, ReadHeaders, versionsOf } from '../http/conditions.js'
 import { pageOf } from '../http/paging.js'
@@ -43,6 +44,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
   app.post(
     '',
     {
+      config: { load: 'ordinary' },
       schema: {
         operationId: 'createTask',
         tags,
@@ -70,6 +72,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
   app.get(
     '',
     {
+      config: { load: loadOfList },
       schema: {
         operationId: 'listTasks',
         tags,
@@ -89,6 +92,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
   app.get(
     '/:task_id',
     {
+      config: { load: 'ordinary' },
       schema: {
         operationId: 'getTask',
         tags,
@@ -116,6 +120,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
   app.put(
     '/:task_id',
     {
+      config: { load: 'ordinary' },
       schema: {
         operationId: 'updateTask',
         tags,
@@ -145,6 +150,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
   app.delete(
     '/:task_id',
     {
+      config: { load: 'ordinary' },
       schema: {
         operationId: 'deleteTask',
         tags,
@@ -178,6 +184,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
   app.put(
     '/bulk',
     {
+      config: { load: 'ordinary' },
       schema: {
         operationId: 'bulkUpdateTasks',
         tags,
@@ -204,6 +211,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
   app.delete(
     '/bulk',
     {
+      config: { load: 'ordinary' },
       schema: {
         operationId: 'bulkDeleteTasks',
         tags,

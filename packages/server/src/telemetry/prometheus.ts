@@ -14,7 +14,7 @@ interface Sources {
 
 export const metricsRoute: FastifyPluginAsync<Sources> = async (app, sources) => {
   let registry: Promise<Registry> | undefined
-  app.get('/metrics', { schema: { hide: true } }, async (_request, reply) => {
+  app.get('/metrics', { config: { load: 'none' }, schema: { hide: true } }, async (_request, reply) => {
     registry ??= createRegistry(sources)
     const { contentType } = await registry
     return reply.type(contentType).send(await (await registry).metrics())

@@ -16,9 +16,7 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import { BatchSpanProcessor, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace'
 import type { FastifyBaseLogger, FastifyInstance, FastifyRequest } from 'fastify'
-import { driverError } from '../db/failures.js'
-import { ApiError } from '../http/problem.js'
-import { version } from '../http/version.js'
+import fp from 'fastify-plugin'
 import { pathOf } from './logging.js'
 import { methodName } from './metrics.js'
 
@@ -32,13 +30,22 @@ declare module 'fastify' {
 const SERVICE = 'aklp-task-service'
 /** How many milliseconds the last spans have to reach the collector when the service stops. */
 const FLUSH_TIME = 2000
-/** Asked for every few seconds by machines, which have no use for a trace of that. */
-const probes = ['/livez', '/readyz', '/metrics']
+
+export interface TracingOptions {
+  /** The base URL of a collector that takes OTLP over HTTP. */
+  endpoint: string
+  /** The version of the service. */
+  version: string
+  logger: FastifyBaseLogger
+  /** The kind of failure that an error is, or undefined when it is a response and no failure. */
+  errorType: (error: unknown) => string | undefined
+  /** Whether a request is not traced: one of a machine that asks every few seconds. */
+  ignore: (request: FastifyRequest) => boolean
+}
 
 export type Tracing = ReturnType<typeof createTracing>
 
-/** @param endpoint The base URL of a collector that takes OTLP over HTTP. */
-export function createTracing(endpoint: string, logger: FastifyBaseLogger) {
+export function createTracing({ endpoint, version, logger, errorType, ignore }: TracingOptions) {
   const provider = new TracerProvider({
     resource: resourceFromAttributes({ 'service.name': SERVICE, 'service.version': version }),
     spanProcessors: [new BatchSpanProcessor({ exporter: createExporter(endpoint, logger) })],
@@ -46,7 +53,8 @@ export function createTracing(endpoint: string, logger: FastifyBaseLogger) {
   const tracer = provider.getTracer(SERVICE, version)
   const propagator = new W3CTraceContextPropagator()
 
-  const begin = (request: FastifyRequest, route: string | undefined) => {
+  const begin = (request: FastifyRequest) => {
+    const route = request.routeOptions.url
     const method = methodName(request.method)
     const called = method === '_OTHER' ? 'HTTP' : method
     return tracer.startSpan(
@@ -66,53 +74,49 @@ export function createTracing(endpoint: string, logger: FastifyBaseLogger) {
   }
 
   return {
-    /** Gives a span to every request. To be called before other hooks are added. */
-    traceRequests(app: FastifyInstance) {
-      app.decorateRequest('span')
-      app.addHook('onRequest', (request, reply, done) => {
-        const route = request.routeOptions.url
-        if (route !== undefined && probes.includes(route)) return done()
-        const span = begin(request, route)
-        request.span = span
-        // Also where the caller goes away before the answer.
-        reply.raw.once('close', () => {
-          const { statusCode } = reply
-          if (reply.raw.headersSent) span.setAttribute('http.response.status_code', statusCode)
-          if (statusCode >= 500) fail(span, String(statusCode))
-          span.end()
-        })
-        done()
-      })
-      app.addHook('onClose', async () => {
-        await Promise.race([provider.shutdown(), sleep(FLUSH_TIME, undefined, { ref: false })]).catch(
-          () => {},
-        )
-      })
-    },
-
-    /** Gives a span to the work of the handlers that are registered after it: it is the database that they ask. */
-    traceDatabase(api: FastifyInstance) {
-      api.addHook('onRoute', (route) => {
-        const { handler, schema, method } = route
-        // The route for HEAD has the handler of the one for GET.
-        if (method === 'HEAD') return
-        route.handler = async function (request, reply) {
-          const span = tracer.startSpan(
-            `postgresql ${schema?.operationId}`,
-            { kind: SpanKind.CLIENT, attributes: { 'db.system.name': 'postgresql' } },
-            trace.setSpan(ROOT_CONTEXT, request.span!),
-          )
-          try {
-            return await handler.call(this, request, reply)
-          } catch (error) {
-            // A task that is not there is no failure of the database.
-            if (!(error instanceof ApiError)) fail(span, String(driverError(error).code ?? '_OTHER'))
-            throw error
-          } finally {
+    /** Gives a span to every request. Registered before all other hooks. */
+    requests: fp(
+      async (app: FastifyInstance) => {
+        app.decorateRequest('span')
+        app.addHook('onRequest', (request, reply, done) => {
+          if (ignore(request)) return done()
+          const span = begin(request)
+          request.span = span
+          // Also where the caller goes away before the answer.
+          reply.raw.once('close', () => {
+            const { statusCode } = reply
+            if (reply.raw.headersSent) span.setAttribute('http.response.status_code', statusCode)
+            if (statusCode >= 500) fail(span, String(statusCode))
             span.end()
-          }
-        }
-      })
+          })
+          done()
+        })
+        app.addHook('onClose', async () => {
+          await Promise.race([provider.shutdown(), sleep(FLUSH_TIME, undefined, { ref: false })]).catch(
+            () => {},
+          )
+        })
+      },
+      { name: 'tracing' },
+    ),
+
+    /** Gives a span to the work of a request at the database. */
+    async database<T>(request: FastifyRequest, work: () => Promise<T>): Promise<T> {
+      const { schema } = request.routeOptions
+      const span = tracer.startSpan(
+        `postgresql ${schema?.operationId}`,
+        { kind: SpanKind.CLIENT, attributes: { 'db.system.name': 'postgresql' } },
+        trace.setSpan(ROOT_CONTEXT, request.span!),
+      )
+      try {
+        return await work()
+      } catch (error) {
+        const type = errorType(error)
+        if (type !== undefined) fail(span, type)
+        throw error
+      } finally {
+        span.end()
+      }
     },
   }
 }
