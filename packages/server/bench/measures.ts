@@ -25,9 +25,9 @@ export interface Effort {
   starts: number
 }
 
-/** What is put under load: the service, the floor, or another implementation. */
+/** What is put under load: the service, the floor, another implementation, or an earlier build. */
 export interface Target {
-  name: 'service' | 'floor' | 'other' | 'embedded'
+  name: 'service' | 'floor' | 'other' | 'embedded' | 'before'
   base: string
   size: number
   sessions: Session[]

@@ -83,8 +83,11 @@ export interface Server {
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
 
-export const startService = (database: string, settings: Record<string, string> = {}) =>
-  startServer([path('../dist/start/cli.js')], database, '/api/v1/tasks?limit=1', settings)
+/** The command of this checkout. */
+export const entry = path('../dist/start/cli.js')
+
+export const startService = (database: string, settings: Record<string, string> = {}, file = entry) =>
+  startServer([file], database, '/api/v1/tasks?limit=1', settings)
 
 export const startFloor = (database: string) =>
   startServer(['--import', import.meta.resolve('tsx'), path('floor.ts')], database, '/api/v1/tasks')
