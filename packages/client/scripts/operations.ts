@@ -1,0 +1,109 @@
+/** Writes operations.ts: a documented method for each operation. */
+import type { Contract, Operation } from './read.js'
+import type { Schema } from './schemas.js'
+
+/** @throws when two operations would have the same method. */
+export function writeOperations({ schemas, operations }: Contract): string {
+  const resources = [...new Set(operations.map(({ resource }) => resource))]
+  const methods = operations.map(({ resource, method }) => `${resource}.${method}`)
+  const twice = methods.find((name, i) => methods.indexOf(name) !== i)
+  if (twice) throw new Error(`${twice} would be two operations: give one another operationId`)
+
+  const used = operations.flatMap(({ query, body, response, item }) =>
+    [query?.type, body?.type, response, item].flatMap((type) => type?.split(' | ') ?? []),
+  )
+  const types = [...new Set(used)].filter((type) => schemas[type]).sort()
+  const own = (resource: string) => operations.filter((operation) => operation.resource === resource)
+  return `import { eachItem } from '../pages.js'
+import type { ChangeOptions, CreateOptions, RequestOptions, Send } from '../transport.js'
+import type { ${types.join(', ')} } from './schema.js'
+
+/** The operations by resource. \`scope\` goes along with every one that takes a session_id. */
+export function createOperations(send: Send, scope: { session_id?: string }) {
+${resources.map((resource) => writeResource(resource, own(resource))).join('\n')}
+  return { ${resources.join(', ')} }
+}
+
+export type Operations = ReturnType<typeof createOperations>
+`
+}
+
+function writeResource(resource: string, operations: Operation[]): string {
+  const methods = operations.flatMap((operation) =>
+    operation.item ? [writeMethod(operation), writeEach(operation)] : [writeMethod(operation)],
+  )
+  return `  const ${resource} = {\n${methods.join('\n')}  }\n`
+}
+
+function writeMethod(operation: Operation): string {
+  const { http, path, method, response, query, body, list, pathParameters, options } = operation
+  const input = [
+    ...(pathParameters.length > 0
+      ? [`params: { ${pathParameters.map(({ name }) => name).join(', ')} }`]
+      : []),
+    ...(query ? [scoped('query', query.schema)] : []),
+    ...(body ? [list ? `body: { ${list} }` : scoped('body', body.schema)] : []),
+    ...(options.isCreate ? ['once: true'] : []),
+  ]
+  return `${comment(operation, operation.description)}    ${method}: (${signature(operation).join(', ')}): Promise<${response}> =>
+      send('${http}', '${path}', ${input.length > 0 ? `{ ${input.join(', ')} }` : '{}'}, options),
+`
+}
+
+/** The arguments of a method, with their types. */
+function signature({ pathParameters, query, body, list, options }: Operation): string[] {
+  return [
+    ...pathParameters.map(({ name }) => `${name}: string`),
+    ...(query ? [query.optional ? `query: ${query.type} = {}` : `query: ${query.type}`] : []),
+    ...(body
+      ? [list ? `${list}: ${body.type}['${list}']` : `body${body.optional ? '?' : ''}: ${body.type}`]
+      : []),
+    `options?: ${options.type}`,
+  ]
+}
+
+/** The session's id stands last: nothing in the input takes a call out of its session. */
+function scoped(name: string, schema: Schema): string {
+  return schema.properties?.session_id ? `${name}: { ...${name}, ...scope }` : name
+}
+
+function writeEach(operation: Operation): string {
+  const { resource, method, item, query } = operation
+  const limit = query!.schema.properties!.limit?.maximum
+  const description = `Goes through all pages, for \`for await\`. All are read before the first item comes, so that the loop may change what it goes through.`
+  return `${comment(operation, description)}    each: (query: Omit<${query!.type}, 'page'> = {}, options?: RequestOptions): AsyncGenerator<${item}, void, undefined> =>
+      eachItem((page) => ${resource}.${method}({ ${limit ? `limit: ${limit}, ` : ''}...query, page }, options)),
+`
+}
+
+/** What the editor shows at a method. */
+function comment(operation: Operation, description: string): string {
+  const { summary, http, path, pathParameters, query, body, list, codes, options } = operation
+  const [example] = (body?.schema.examples as object[] | undefined) ?? []
+  const given = example && JSON.stringify(list ? (example as Record<string, unknown>)[list] : example)
+  const lines = [
+    `${summary}.`,
+    '',
+    ...description.split('\n'),
+    '',
+    `\`${http} ${path}\``,
+    '',
+    ...pathParameters.map((parameter) => `@param ${parameter.name} ${parameter.description}`),
+    ...(query ? ['@param query Which, and in what order. Nothing needs to be given.'] : []),
+    ...(body
+      ? [
+          `@param ${list ?? 'body'} ${list ? body.schema.properties![list]!.description : body.schema.description}`,
+        ]
+      : []),
+    `@param options For this call only: ${options.names}.`,
+    ...(codes.length > 0 ? [`@throws {AklpError} with the code ${codes.join(', ')}.`] : []),
+    ...(given
+      ? [
+          '@example',
+          `aklp.${operation.resource}.${operation.method}(${[...pathParameters.map(({ example }) => `'${example}'`), given].join(', ')})`,
+        ]
+      : []),
+  ]
+  const text = lines.map((line) => `     * ${line.replaceAll('*/', '*\\/')}`.trimEnd()).join('\n')
+  return `    /**\n${text}\n     */\n`
+}

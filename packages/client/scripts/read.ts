@@ -1,0 +1,195 @@
+/**
+ * Reads an OpenAPI document into the operations that the client offers. Nothing here knows an operation by its name:
+ * the tag is the resource, and the operationId without the resource's noun is the method.
+ */
+import { resolve, type Schema } from './schemas.js'
+
+export interface OpenApiDocument {
+  info: { title: string; version: string }
+  paths: Record<string, Record<string, RawOperation>>
+  components: { schemas: Record<string, Schema> }
+}
+
+export interface Parameter {
+  name: string
+  in: 'path' | 'query' | 'header' | 'cookie'
+  required?: boolean
+  description?: string
+  example?: unknown
+  schema: Schema
+}
+
+interface Content {
+  content?: Record<string, { schema: Schema; examples?: Record<string, unknown> }>
+}
+
+interface Body extends Content {
+  required?: boolean
+}
+
+interface RawOperation {
+  operationId: string
+  tags: string[]
+  summary: string
+  description: string
+  parameters?: (Parameter | { $ref: string })[]
+  requestBody?: Body | { $ref: string }
+  responses: Record<string, Content | { $ref: string }>
+}
+
+interface Input {
+  type: string
+  optional: boolean
+  schema: Schema
+}
+
+/** An operation as the client offers it. */
+export interface Operation {
+  id: string
+  resource: string
+  method: string
+  http: string
+  path: string
+  summary: string
+  description: string
+  /** The error codes that it returns. */
+  codes: string[]
+  pathParameters: Parameter[]
+  query: Input | undefined
+  body: Input | undefined
+  /** The only property of the body, if it is an array: the method then takes the array itself. */
+  list: string | undefined
+  /** The type of the response. */
+  response: string
+  /** The type of the items, if the response is a page. */
+  item: string | undefined
+  /** The options that its headers allow. */
+  options: { type: string; names: string; isCreate: boolean }
+}
+
+/** What the files are generated from. */
+export interface Contract {
+  document: OpenApiDocument
+  /** Every type on the wire by its name: the components, and the inline schemas named after their operation. */
+  schemas: Record<string, Schema>
+  operations: Operation[]
+}
+
+const OPTIONS = 'timeout, signal, headers, retries'
+const plainOptions = { type: 'RequestOptions', names: OPTIONS, isCreate: false }
+/** An operation that takes one of these headers has an option for it. */
+const optionsByHeader: Record<string, Operation['options']> = {
+  'Idempotency-Key': { type: 'CreateOptions', names: `idempotencyKey, ${OPTIONS}`, isCreate: true },
+  'If-Match': { type: 'ChangeOptions', names: `ifUnchangedSince, ${OPTIONS}`, isCreate: false },
+}
+
+export function readContract(document: OpenApiDocument): Contract {
+  const contract: Contract = { document, schemas: { ...document.components.schemas }, operations: [] }
+  for (const [path, methods] of Object.entries(document.paths)) {
+    for (const [http, raw] of Object.entries(methods)) {
+      const operation = readOperation(contract, http.toUpperCase(), path, raw)
+      if (operation) contract.operations.push(operation)
+    }
+  }
+  return contract
+}
+
+/** Reads one operation, and adds its inline schemas to those of the contract. */
+function readOperation(
+  { document, schemas }: Contract,
+  http: string,
+  path: string,
+  raw: RawOperation,
+): Operation | undefined {
+  const { operationId: id, tags, summary, description } = raw
+  const [resource] = tags
+  if (!id || !resource) throw new Error(`${http} ${path} needs an operationId and a tag to be called by`)
+  const responses = Object.entries(raw.responses).map(([status, response]) => ({
+    status: Number(status),
+    content: resolve<Content>(document, response).content,
+  }))
+  const success = responses.find(({ status }) => status >= 200 && status < 300)
+  const responseSchema = success?.content?.['application/json']?.schema
+  // Responses other than JSON are not for the callers of this client.
+  if (success?.content && !responseSchema) return undefined
+
+  const parameters = (raw.parameters ?? []).map((parameter) => resolve<Parameter>(document, parameter))
+  const querySchema = readQuery(id, parameters)
+  const body = raw.requestBody && resolve<Body>(document, raw.requestBody)
+  const bodySchema = body?.content?.['application/json']?.schema
+  const [property, ...otherProperties] = Object.entries(
+    (bodySchema && resolve<Schema>(document, bodySchema).properties) ?? {},
+  )
+  const page = responseSchema && resolve<Schema>(document, responseSchema).properties
+  const isPage = page?.items && page.page && page.has_next
+
+  const named = (suffix: string, optional: boolean, schema: Schema): Input => ({
+    type: typeOf(schema, `${capitalized(id)}${suffix}`, schemas),
+    optional,
+    schema: resolve<Schema>(document, schema),
+  })
+  return {
+    id,
+    resource,
+    method: withoutNoun(id, resource),
+    http,
+    path,
+    summary,
+    description,
+    codes: responses.flatMap(({ content }) =>
+      Object.keys(content?.['application/problem+json']?.examples ?? {}),
+    ),
+    pathParameters: [...path.matchAll(/\{(\w+)\}/g)].map(
+      ([, name]) => parameters.find((parameter) => parameter.in === 'path' && parameter.name === name)!,
+    ),
+    query: querySchema && named('Query', querySchema.required!.length === 0, querySchema),
+    body: bodySchema && named('Body', body.required !== true, bodySchema),
+    list: property && otherProperties.length === 0 && property[1].type === 'array' ? property[0] : undefined,
+    response: responseSchema ? typeOf(responseSchema, `${capitalized(id)}Response`, schemas) : 'void',
+    item: isPage ? typeOf(page.items!.items!, `${capitalized(id)}Item`, schemas) : undefined,
+    options:
+      parameters.map(({ name }) => optionsByHeader[name]).find((options) => options !== undefined) ??
+      plainOptions,
+  }
+}
+
+function readQuery(id: string, parameters: Parameter[]): Schema | undefined {
+  const inQuery = parameters.filter((parameter) => parameter.in === 'query')
+  if (inQuery.length === 0) return undefined
+  return { ...objectOf(inQuery), description: `What ${id} is asked with.`, additionalProperties: false }
+}
+
+/** The schema of an object with a property for each parameter. */
+export function objectOf(parameters: Parameter[]): Schema {
+  return {
+    type: 'object',
+    required: parameters.filter(({ required }) => required).map(({ name }) => name),
+    properties: Object.fromEntries(
+      parameters.map(({ name, schema, description, example }) => [
+        name,
+        { description, ...(example !== undefined && { examples: [example] }), ...schema },
+      ]),
+    ),
+  }
+}
+
+/** `bulkUpdateTasks` of the resource `tasks` is `bulkUpdate`. */
+function withoutNoun(id: string, resource: string): string {
+  const plural = capitalized(resource)
+  const singular = plural.replace(/(?<=ch|sh|s|x)es$|s$/, '')
+  return id.replace(new RegExp(`(?<!^)(?:${plural}|${singular})(?![a-z])`), '')
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}
+
+/** The type of a schema; an inline schema gets the given name and is added to the schemas. */
+function typeOf(schema: Schema, name: string, schemas: Record<string, Schema>): string {
+  if (schema.$ref) return schema.$ref.split('/').at(-1)!
+  if (schema.type === 'null') return 'null'
+  if (schema.anyOf)
+    return schema.anyOf.map((part, i) => typeOf(part, `${name}${i || ''}`, schemas)).join(' | ')
+  schemas[name] = schema
+  return name
+}

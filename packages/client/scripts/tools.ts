@@ -1,0 +1,51 @@
+/** Writes tools.ts: the operations as tools for a language model. */
+import { type Contract, type Operation, objectOf } from './read.js'
+import { mapSchema, resolve, type Schema } from './schemas.js'
+
+/** @throws when two parameters or fields of an operation have the same name: a tool's input is one object. */
+export function writeTools({ document, operations }: Contract): string {
+  const tools = operations.map((operation) => ({
+    name: operation.id,
+    description: `${operation.summary}. ${operation.description}`,
+    // A tool's schema stands alone: references are replaced by what they refer to.
+    parameters: mapSchema(inputOf(operation), (schema) => resolve(document, schema as { $ref: string })),
+  }))
+  return `import type { Tool } from '../tools.js'
+import type { ChangeOptions, CreateOptions } from '../transport.js'
+import type { Operations } from './operations.js'
+
+/** Every operation as a tool, called as in the OpenAPI document. */
+export const tools: Tool[] = ${JSON.stringify(tools, null, 2)}
+
+/** The input is a model's: the service checks it. */
+type Call = (client: Operations, input: any, options?: CreateOptions & ChangeOptions) => Promise<unknown>
+
+/** How each tool is called with its input. */
+export const calls: Record<string, Call> = {
+${operations.map(writeCall).join('\n')}
+}
+`
+}
+
+/** The input of an operation as one object: the parameters of path and query, and the fields of the body. */
+function inputOf({ id, pathParameters, query, body }: Operation): Schema {
+  const parts: Schema[] = [objectOf(pathParameters), query?.schema ?? {}, body?.schema ?? {}]
+  const names = parts.flatMap(({ properties = {} }) => Object.keys(properties))
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice) throw new Error(`${id} has two parameters or fields called ${twice}: rename one`)
+  return {
+    type: 'object',
+    properties: Object.assign({}, ...parts.map(({ properties }) => properties)),
+    required: parts.flatMap(({ required = [] }) => required),
+    additionalProperties: false,
+  }
+}
+
+function writeCall({ id, resource, method, pathParameters, query, body, list }: Operation): string {
+  const parameters = pathParameters.map(({ name }) => name)
+  const rest = query ? 'query' : 'body'
+  const taken = list ? [...parameters, list] : [...parameters, ...(query || body ? [`...${rest}`] : [])]
+  const given = [...parameters, ...(list ? [list] : query || body ? [rest] : [])]
+  const input = taken.length === 0 ? '_' : taken[0]!.startsWith('...') ? rest : `{ ${taken.join(', ')} }`
+  return `  ${id}: (client, ${input}, options) => client.${resource}.${method}(${[...given, 'options'].join(', ')}),`
+}
