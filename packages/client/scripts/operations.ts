@@ -7,7 +7,7 @@ export function writeOperations({ schemas, operations }: Contract): string {
   const resources = [...new Set(operations.map(({ resource }) => resource))]
   const methods = operations.map(({ resource, method }) => `${resource}.${method}`)
   const twice = methods.find((name, i) => methods.indexOf(name) !== i)
-  if (twice) throw new Error(`${twice} would be two operations: give one another operationId`)
+  if (twice) throw new Error(`Two operations are named ${twice}. Give one of them a different operationId.`)
 
   const used = operations.flatMap(({ query, body, response, item }) =>
     [query?.type, body?.type, response, item].flatMap((type) => type?.split(' | ') ?? []),
@@ -18,7 +18,7 @@ export function writeOperations({ schemas, operations }: Contract): string {
 import type { ChangeOptions, CreateOptions, RequestOptions, Send } from '../transport.js'
 import type { ${types.join(', ')} } from './schema.js'
 
-/** The operations by resource. \`scope\` goes along with every one that takes a session_id. */
+/** The operations by resource. \`scope\` is sent with every operation that takes a session_id. */
 export function createOperations(send: Send, scope: { session_id?: string }) {
 ${resources.map((resource) => writeResource(resource, own(resource))).join('\n')}
   return { ${resources.join(', ')} }
@@ -62,7 +62,7 @@ function signature({ pathParameters, query, body, list, options }: Operation): s
   ]
 }
 
-/** The session's id stands last: nothing in the input takes a call out of its session. */
+/** The session's id comes last, so the input cannot override it. */
 function scoped(name: string, schema: Schema): string {
   return schema.properties?.session_id ? `${name}: { ...${name}, ...scope }` : name
 }
@@ -70,13 +70,13 @@ function scoped(name: string, schema: Schema): string {
 function writeEach(operation: Operation): string {
   const { resource, method, item, query } = operation
   const limit = query!.schema.properties!.limit?.maximum
-  const description = `Goes through all pages, for \`for await\`. All are read before the first item comes, so that the loop may change what it goes through.`
+  const description = `Iterates over the items of all pages with \`for await\`. All pages are read before the first item is yielded, so the loop may change or delete the items.`
   return `${comment(operation, description)}    each: (query: Omit<${query!.type}, 'page'> = {}, options?: RequestOptions): AsyncGenerator<${item}, void, undefined> =>
       eachItem((page) => ${resource}.${method}({ ${limit ? `limit: ${limit}, ` : ''}...query, page }, options)),
 `
 }
 
-/** What the editor shows at a method. */
+/** The method's JSDoc, which editors show on hover. */
 function comment(operation: Operation, description: string): string {
   const { summary, http, path, pathParameters, query, body, list, codes, options } = operation
   const [example] = (body?.schema.examples as object[] | undefined) ?? []
@@ -89,14 +89,14 @@ function comment(operation: Operation, description: string): string {
     `\`${http} ${path}\``,
     '',
     ...pathParameters.map((parameter) => `@param ${parameter.name} ${parameter.description}`),
-    ...(query ? ['@param query Which, and in what order. Nothing needs to be given.'] : []),
+    ...(query ? [`@param query Query parameters${query.optional ? ', all optional' : ''}.`] : []),
     ...(body
       ? [
           `@param ${list ?? 'body'} ${list ? body.schema.properties![list]!.description : body.schema.description}`,
         ]
       : []),
-    `@param options For this call only: ${options.names}.`,
-    ...(codes.length > 0 ? [`@throws {AklpError} with the code ${codes.join(', ')}.`] : []),
+    `@param options Options for this call: ${options.names}.`,
+    ...(codes.length > 0 ? [`@throws {AklpError} with one of these codes: ${codes.join(', ')}.`] : []),
     ...(given
       ? [
           '@example',

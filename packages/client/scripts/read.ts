@@ -1,6 +1,6 @@
 /**
- * Reads an OpenAPI document into the operations that the client offers. Nothing here knows an operation by its name:
- * the tag is the resource, and the operationId without the resource's noun is the method.
+ * Reads the operations that the client offers from an OpenAPI document. No operation is named here: the tag is the
+ * resource, and the operationId without the resource's noun is the method.
  */
 import { resolve, type Schema } from './schemas.js'
 
@@ -103,14 +103,14 @@ function readOperation(
 ): Operation | undefined {
   const { operationId: id, tags, summary, description } = raw
   const [resource] = tags
-  if (!id || !resource) throw new Error(`${http} ${path} needs an operationId and a tag to be called by`)
+  if (!id || !resource) throw new Error(`${http} ${path} needs an operationId and a tag`)
   const responses = Object.entries(raw.responses).map(([status, response]) => ({
     status: Number(status),
     content: resolve<Content>(document, response).content,
   }))
   const success = responses.find(({ status }) => status >= 200 && status < 300)
   const responseSchema = success?.content?.['application/json']?.schema
-  // Responses other than JSON are not for the callers of this client.
+  // The client has no methods for responses other than JSON, such as metrics.
   if (success?.content && !responseSchema) return undefined
 
   const parameters = (raw.parameters ?? []).map((parameter) => resolve<Parameter>(document, parameter))
@@ -156,7 +156,7 @@ function readOperation(
 function readQuery(id: string, parameters: Parameter[]): Schema | undefined {
   const inQuery = parameters.filter((parameter) => parameter.in === 'query')
   if (inQuery.length === 0) return undefined
-  return { ...objectOf(inQuery), description: `What ${id} is asked with.`, additionalProperties: false }
+  return { ...objectOf(inQuery), description: `Query parameters of ${id}.`, additionalProperties: false }
 }
 
 /** The schema of an object with a property for each parameter. */

@@ -14,7 +14,7 @@ export interface Schema {
   [keyword: string]: unknown
 }
 
-/** Formats that other programs know, too; the others are the server's own. */
+/** Standard formats. All others are defined by the server's validator. */
 const WIRE_FORMATS = ['uuid', 'date-time', 'uri']
 
 /** Returns what a `$ref` refers to, and anything else as it is. */
@@ -26,7 +26,7 @@ export function resolve<T>(document: object, value: T | { $ref: string }): T {
   return resolve(document, found as T)
 }
 
-/** Changes a schema and all schemas in it, the outer ones first, and removes the server's own formats. */
+/** Changes a schema and all schemas in it, the outer ones first, and removes formats that only the server knows. */
 export function mapSchema(schema: Schema, change: (schema: Schema) => Schema): Schema {
   const { format, ...changed } = change(schema)
   return {

@@ -1,8 +1,8 @@
-/** Prints how much the client weighs, minified and gzipped, and fails when the SDK itself is heavier than it may be. */
+/** Prints the size of the client, minified and gzipped. Fails if the SDK without its tools exceeds the budget. */
 import { gzipSync } from 'node:zlib'
 import { buildSync } from 'esbuild'
 
-const MOST_BYTES = 4096
+const MAX_BYTES = 4096
 
 function size(entry: string): number {
   const { outputFiles } = buildSync({
@@ -18,7 +18,6 @@ function size(entry: string): number {
 
 const sdk = size('index')
 process.stdout.write(
-  `@aklp/task-client: ${sdk} of at most ${MOST_BYTES} bytes, minified and gzipped; ` +
-    `its entry for tools, for those who import it: ${size('tools')} bytes\n`,
+  `@aklp/task-client: ${sdk} of at most ${MAX_BYTES} bytes, minified and gzipped; the entry for tools: ${size('tools')} bytes\n`,
 )
-if (sdk > MOST_BYTES) process.exitCode = 1
+if (sdk > MAX_BYTES) process.exitCode = 1

@@ -14,13 +14,13 @@ export function writeTools({ document, operations }: Contract): string {
 import type { ChangeOptions, CreateOptions } from '../transport.js'
 import type { Operations } from './operations.js'
 
-/** Every operation as a tool, called as in the OpenAPI document. */
+/** Every operation as a tool, named by its operationId. */
 export const tools: Tool[] = ${JSON.stringify(tools, null, 2)}
 
-/** The input is a model's: the service checks it. */
+/** The input comes from a model; the service validates it. */
 type Call = (client: Operations, input: any, options?: CreateOptions & ChangeOptions) => Promise<unknown>
 
-/** How each tool is called with its input. */
+/** Calls the operation of a tool with the tool's input. */
 export const calls: Record<string, Call> = {
 ${operations.map(writeCall).join('\n')}
 }
@@ -32,7 +32,7 @@ function inputOf({ id, pathParameters, query, body }: Operation): Schema {
   const parts: Schema[] = [objectOf(pathParameters), query?.schema ?? {}, body?.schema ?? {}]
   const names = parts.flatMap(({ properties = {} }) => Object.keys(properties))
   const twice = names.find((name, i) => names.indexOf(name) !== i)
-  if (twice) throw new Error(`${id} has two parameters or fields called ${twice}: rename one`)
+  if (twice) throw new Error(`Two parameters or fields of ${id} are named ${twice}. Rename one of them.`)
   return {
     type: 'object',
     properties: Object.assign({}, ...parts.map(({ properties }) => properties)),

@@ -8,15 +8,16 @@ const STRING = ts.factory.createKeywordTypeNode(ts.SyntaxKind.StringKeyword)
 const DATE = ts.factory.createTypeReferenceNode('Date')
 const NULL = ts.factory.createLiteralTypeNode(ts.factory.createNull())
 
-/** @throws when a schema with times is both an input and a response. */
+/** @throws when a schema with date-time fields is used in requests and in responses. */
 export async function writeTypes({ document, schemas, operations }: Contract): Promise<string> {
   const inputs = operations.flatMap(({ body, query }) => [body?.type ?? [], query?.type ?? []].flat())
   const asInput = reachable(inputs, schemas)
   const responses = operations.flatMap(({ response }) => response.split(' | '))
   const asResponse = reachable([...responses, 'Problem'], schemas)
   const both = [...asInput].find((name) => asResponse.has(name) && hasTimes(schemas[name]!))
-  // Times go in as Date or text and come out as text.
-  if (both) throw new Error(`${both} has times and is input and answer: give each a schema of its own`)
+  // An input accepts a Date or a string, a response has a string.
+  if (both)
+    throw new Error(`${both} has date-time fields and is used in requests and responses. Use two schemas.`)
 
   const types = await openapiTS(
     {
