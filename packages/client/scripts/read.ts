@@ -117,6 +117,8 @@ function readOperation(
   const querySchema = readQuery(id, parameters)
   const body = raw.requestBody && resolve<Body>(document, raw.requestBody)
   const bodySchema = body?.content?.['application/json']?.schema
+  // The calls of tools.ts take the input apart again, and would not know which field goes where.
+  if (querySchema && bodySchema) throw new Error(`${id} has query parameters and a body. Use one of them.`)
   const [property, ...otherProperties] = Object.entries(
     (bodySchema && resolve<Schema>(document, bodySchema).properties) ?? {},
   )

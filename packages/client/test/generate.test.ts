@@ -90,3 +90,11 @@ t.test('a parameter and a field with the same name are rejected', (t) => {
   })
   t.end()
 })
+
+t.test('an operation with query parameters and a body is rejected', (t) => {
+  const inQuery = { name: 'notify', in: 'query', schema: { type: 'boolean' } }
+  t.throws(() => changed(({ paths }) => paths['/v1/books'].post.parameters.push(inQuery)), {
+    message: 'createBook has query parameters and a body. Use one of them.',
+  })
+  t.end()
+})
