@@ -1,7 +1,6 @@
 /**
- * How much slower a call of the client is than a bare fetch of the same: against a started service, on
- * http://localhost:8001 or where AKLP_URL says. Both take turns, so that what else the machine does meets both alike.
- * The client is the built one.
+ * Measures the overhead of the built client compared to fetch. Needs a running service at AKLP_URL, by default
+ * http://localhost:8001. Both calls take turns, so that other load on the machine affects both equally.
  */
 import { createClient } from '@aklp/task-client'
 
@@ -40,6 +39,6 @@ await aklp.tasks.delete(id)
 
 const [a, b] = [median(times.bare), median(times.client)]
 console.log(
-  `GET a task, median of ${times.bare.length} calls each: bare fetch ${microseconds(a)}, ` +
-    `client ${microseconds(b)}, ${((b / a - 1) * 100).toFixed(1)} % more`,
+  `Get a task, median of ${times.bare.length} calls each: fetch ${microseconds(a)}, ` +
+    `client ${microseconds(b)}, ${((b / a - 1) * 100).toFixed(1)} % slower`,
 )
