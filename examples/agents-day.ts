@@ -1,6 +1,6 @@
 /**
- * A day of an agent that teaches Kubernetes: it plans a topic, works through it, is resumed in a new process, finishes
- * and cleans up. It needs the service on http://localhost:8001, or where AKLP_URL says.
+ * A day of an agent that teaches Kubernetes: it plans a topic, starts to work, resumes in a new process, finishes and
+ * cleans up. Needs the service at AKLP_URL, by default http://localhost:8001.
  */
 import { spawnSync } from 'node:child_process'
 import { createClient, NotFoundError } from '@aklp/task-client'
@@ -8,10 +8,10 @@ import { createClient, NotFoundError } from '@aklp/task-client'
 const aklp = createClient({
   baseUrl: process.env.AKLP_URL ?? 'http://localhost:8001',
   onRetry: ({ attempt, delay, error }) =>
-    console.log(`try ${attempt}: ${error.message}; next in ${delay} ms`),
+    console.log(`attempt ${attempt} failed: ${error.message}; retry in ${delay} ms`),
 })
 
-// The session is all that an agent has to remember.
+// The session id is all that an agent has to remember.
 const [, script, session_id] = process.argv
 if (session_id === undefined) morning()
 else afternoon(session_id)
@@ -20,7 +20,7 @@ async function morning() {
   const session_id = crypto.randomUUID()
   const session = aklp.session(session_id)
 
-  // Plan: the whole learning path in one call.
+  // Plan: create all tasks of the learning path in one call.
   const batch = await session.batches.create({
     reason: 'The learner wants to understand Pods',
     tasks: [
@@ -32,34 +32,34 @@ async function morning() {
   })
   console.log(`planned ${batch.tasks.length} tasks`)
 
-  // Work: one task, from begun to completed.
+  // Work: start and complete one task.
   const [first] = batch.tasks
   await aklp.tasks.update(first!.id, { status: 'in_progress' })
   const done = await aklp.tasks.update(first!.id, { status: 'completed' })
   console.log(`completed "${done.title}" at ${done.completed_at}`)
 
-  // Lunch: this process ends, and another one goes on with nothing but the session.
+  // Lunch: another process continues. It knows nothing but the session id.
   spawnSync(process.execPath, [...process.execArgv, script!, session_id], { stdio: 'inherit' })
 }
 
 async function afternoon(session_id: string) {
   const session = aklp.session(session_id)
 
-  // Resume: where does the learner stand, and what is left?
+  // Resume: read how far the learner is.
   const batch = await session.batches.latest()
   if (batch === null) throw new Error('Nothing was planned in this session')
   const completed = batch.tasks.filter(({ status }) => status === 'completed')
   console.log(`resumed "${batch.reason}": ${completed.length} of ${batch.tasks.length} completed`)
 
-  // Finish: the most important ones first. The loop may change what it goes through.
+  // Finish: highest priority first. The loop may change the tasks that it iterates over.
   for await (const task of session.tasks.each({ status: 'pending', sort_by: 'priority' })) {
     await aklp.tasks.update(task.id, { status: 'completed' })
     console.log(`completed "${task.title}"`)
   }
   const left = await session.tasks.list({ status: 'pending' })
-  console.log(`${left.total} tasks are left`)
+  console.log(`${left.total} tasks left`)
 
-  // Clean up: all tasks of the plan in one call.
+  // Clean up: delete all tasks of the plan in one call.
   const { deleted_count } = await aklp.tasks.bulkDelete(batch.tasks.map(({ id }) => id))
   console.log(`deleted ${deleted_count} tasks`)
   try {

@@ -1,23 +1,23 @@
 /**
- * The operations as tools of a language model: it calls them by itself, and what it gets wrong comes back to it as the
- * service's own correction. It needs the service on http://localhost:8001, or where AKLP_URL says.
+ * A language model that uses the operations as tools. Errors in its calls are returned to it, and it corrects them.
+ * Needs the service at AKLP_URL, by default http://localhost:8001.
  *
- * The model here is a script that makes the usual mistakes, so that the example runs anywhere; put a call of yours in
- * the place of `askModel`.
+ * To run without a model API, this example uses a script that makes typical errors. Replace `askModel` with a call of
+ * your model.
  */
 import { createClient } from '@aklp/task-client'
 import { callTool, type Tool, tools } from '@aklp/task-client/tools'
 
 interface ToolCall {
   name: string
-  /** The model's own JSON: it may be wrong in every way. */
+  /** JSON from the model. It may be invalid. */
   input: string
 }
 type Reply = { role: 'assistant'; text: string } | { role: 'assistant'; call: ToolCall }
 type Message = Reply | { role: 'user'; text: string } | { role: 'tool'; content: string; is_error: boolean }
 
 const aklp = createClient({ baseUrl: process.env.AKLP_URL ?? 'http://localhost:8001' })
-// With a session, the model has no say in whose tasks it works on.
+// With a session, the model cannot create or list tasks of other sessions.
 const session = aklp.session(crypto.randomUUID())
 
 const conversation: Message[] = [
@@ -33,16 +33,16 @@ while (true) {
   const { name, input } = reply.call
   console.log(`model calls ${name} ${input}`)
   const result = await callTool(session, name, input)
-  console.log(`${result.is_error ? 'refused' : 'answered'}: ${result.content}\n`)
+  console.log(`${result.is_error ? 'error' : 'result'}: ${result.content}\n`)
   conversation.push({ role: 'tool', ...result })
 }
 
-/** Stands for a language model that is given the conversation and the tools, and answers a text or a call. */
+/** Takes the place of a language model: returns a text or a tool call for the conversation. */
 function askModel(conversation: Message[], tools: readonly Tool[]): Reply {
   const results = conversation.filter((message) => message.role === 'tool')
   const last = results.at(-1)?.content ?? ''
   const call = (name: string, input: unknown): Reply => {
-    if (!tools.some((tool) => tool.name === name)) throw new Error(`no tool ${name}`)
+    if (!tools.some((tool) => tool.name === name)) throw new Error(`Unknown tool ${name}`)
     return { role: 'assistant', call: { name, input: JSON.stringify(input) } }
   }
   const titles = ['Understand what a Pod is', 'Create an nginx Pod']
@@ -54,7 +54,7 @@ function askModel(conversation: Message[], tools: readonly Tool[]): Reply {
         tasks: titles.map((name) => ({ name, priority: 'urgent' })),
       })
     case 1:
-      // "body tasks[0].title is required", "priority must be high, medium, low …": said and corrected.
+      // The errors said "body.tasks[0].title: is required" and "body.tasks[0].priority: must be high, medium, low".
       return call('createBatch', {
         reason: 'Pods',
         tasks: titles.map((title) => ({ title, priority: 'high' })),
@@ -62,7 +62,7 @@ function askModel(conversation: Message[], tools: readonly Tool[]): Reply {
     case 2:
       return call('updateTask', { task_id: firstId(), status: 'complete' })
     case 3: {
-      const [, status] = /did you mean (\w+)\?/.exec(last)!
+      const [, status] = /Did you mean (\w+)\?/.exec(last)!
       return call('updateTask', { task_id: firstId(), status })
     }
     case 4:

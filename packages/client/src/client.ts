@@ -1,16 +1,16 @@
-/** The client: the operations of the service, for everyone or for one session. */
+/** The client: the operations of the service, for all sessions or for one. */
 import { createOperations, type Operations } from './generated/operations.js'
 import { type ClientOptions, createSend } from './transport.js'
 
-/** The operations of one session: its `session_id` goes along with every call that takes one. */
+/** The operations for one session: its `session_id` is sent with every call that takes one. */
 export type Session = {
   [Resource in keyof Operations]: {
     [Method in keyof Operations[Resource]]: OfSession<Operations[Resource][Method]>
   }
 }
 
-type OfSession<Method> = Method extends (...input: infer Input) => infer Answer
-  ? (...input: { [I in keyof Input]: WithoutSession<Input[I]> }) => Answer
+type OfSession<Method> = Method extends (...input: infer Input) => infer Result
+  ? (...input: { [I in keyof Input]: WithoutSession<Input[I]> }) => Result
   : never
 
 type WithoutSession<Value> = 'session_id' extends keyof NonNullable<Value>
@@ -18,12 +18,12 @@ type WithoutSession<Value> = 'session_id' extends keyof NonNullable<Value>
   : Value
 
 export interface Client extends Operations {
-  /** The same operations for one session, whose id is said once and goes along with every call. */
+  /** Returns the same operations for one session. Its id is sent with every call that takes a `session_id`. */
   session(session_id: string): Session
 }
 
 /**
- * Makes a client of the task service.
+ * Creates a client of the task service.
  *
  * @example
  * const aklp = createClient({ baseUrl: 'http://localhost:8001' })
@@ -35,8 +35,8 @@ export function createClient(options: ClientOptions): Client {
   return {
     ...createOperations(send, {}),
     session(session_id) {
-      // Without an id, every call would be one for all sessions.
-      if (!session_id) throw new TypeError('A session needs an id: a UUID that the agent makes once')
+      // Without an id, a call would apply to all sessions.
+      if (!session_id) throw new TypeError('session() needs a session id: a UUID that the agent creates once')
       return createOperations(send, { session_id })
     },
   }

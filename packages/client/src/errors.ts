@@ -1,35 +1,35 @@
-/** What a call can fail with: an answer of the service that is no success, or no answer at all. */
+/** The errors of a call: error responses, and failures without a response. */
 import type { Problem, Task } from './generated/schema.js'
 
-/** Every kind of problem that the service can answer. A code never changes its meaning. */
+/** The error codes of the service. The meaning of a code never changes. */
 export type ErrorCode = Problem['error_code']
 
-/** One thing that is wrong with a request. */
+/** One validation error of a request. */
 export type Mistake = NonNullable<Problem['errors']>[number]
 
-/** The service, or something on the way to it, answered with something else than a success. */
+/** The service, or a proxy in front of it, returned an error response. */
 export class AklpError extends Error {
   override name = 'AklpError'
   /** The HTTP status. */
   readonly status: number
-  /** The kind of problem; undefined where the answer is not one of the service, but of a proxy for example. */
+  /** The error code; undefined if the response is not from the service, but from a proxy for example. */
   readonly error_code: ErrorCode | undefined
-  /** What went wrong this time and what to do about it. */
+  /** What went wrong in this request, and how to fix it. */
   readonly detail: string
-  /** Every mistake in the request, 20 at most; empty where the request is not at fault. */
+  /** The validation errors of the request, 20 at most; empty for any other kind of error. */
   readonly errors: readonly Mistake[]
-  /** The name of the request in the service's logs. */
+  /** The request id in the service's logs. */
   readonly requestId: string | undefined
-  /** After how many seconds the service asks to be called again. */
+  /** Seconds to wait before the next request, from the `Retry-After` header. */
   readonly retryAfter: number | undefined
-  /** The whole problem (RFC 9457); undefined where the answer is not one of the service. */
+  /** The whole problem document (RFC 9457); undefined if the response is not from the service. */
   readonly problem: Problem | undefined
 
   constructor({ status, headers }: Pick<Response, 'status' | 'headers'>, text: string) {
     const problem = readProblem(text)
     const detail =
       problem?.detail ??
-      `The answer is not one of the task service. Is baseUrl right? It begins: ${text.slice(0, 200).trim()}`
+      `The response is not from the task service. Check baseUrl. The response starts with: ${text.slice(0, 200).trim()}`
     super(explain(status, detail, problem))
     this.status = status
     this.error_code = problem?.error_code
@@ -41,63 +41,63 @@ export class AklpError extends Error {
   }
 }
 
-/** 400 and 422: the request is wrong, and `errors` says where. Sent again as it is, it fails again. */
+/** 400 and 422: the request is invalid; `errors` lists why. The same request fails again. */
 export class ValidationError extends AklpError {
   override name = 'ValidationError'
 }
-/** 401 and 403: no token, or one that does not allow this. */
+/** 401 and 403: the token is missing or invalid, or does not allow this call. */
 export class UnauthorizedError extends AklpError {
   override name = 'UnauthorizedError'
 }
-/** 404: there is nothing with this id, or the path does not exist. */
+/** 404: the id or the path does not exist. */
 export class NotFoundError extends AklpError {
   override name = 'NotFoundError'
 }
-/** 409 and 412: the request contradicts what is there. */
+/** 409 and 412: the request conflicts with the current state. */
 export class ConflictError extends AklpError {
   override name = 'ConflictError'
-  /** The task as it is now, where somebody changed it since `ifUnchangedSince`. */
+  /** The current task, if it has changed since `ifUnchangedSince`. */
   get current(): Task | undefined {
     return this.problem?.current
   }
 }
-/** 429: too many requests; `retryAfter` says when the next one is welcome. */
+/** 429: too many requests; wait `retryAfter` seconds before the next one. */
 export class RateLimitError extends AklpError {
   override name = 'RateLimitError'
 }
-/** 500 and above: the service failed, not the request. */
+/** 500 and above: the service failed; the request may be valid. */
 export class ServerError extends AklpError {
   override name = 'ServerError'
 }
 
-/** No answer, or only part of one. The cause is the error of fetch. */
+/** No response, or an incomplete one. The `cause` is the error of fetch. */
 export class ConnectionError extends Error {
   override name = 'ConnectionError'
   /** Whether the request may have reached the service, and so may have taken effect. */
   readonly maybeSent: boolean
 
   constructor(call: string, cause: unknown) {
-    // Node tells the reason one level down, Bun on the error itself.
+    // Node has the reason in the cause of the error, Bun in the error itself.
     const reason = ((cause as Error)?.cause ?? cause) as { code?: string; message?: string } | undefined
-    super(`${call} was not answered: ${reason?.message || reason?.code || cause}`, { cause })
+    super(`${call} failed: ${reason?.message || reason?.code || cause}`, { cause })
     this.maybeSent = !NEVER_SENT.test(reason?.code ?? '')
   }
 }
 
-/** Failures from before there was a connection. */
+/** Failures before a connection was established. */
 const NEVER_SENT = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|UND_ERR_CONNECT_TIMEOUT|ConnectionRefused)$/
 
-/** The input cannot be sent as it is: an id that is empty, a Date that is invalid. Nothing was sent. */
+/** The input cannot be sent: an id is empty, or a Date is invalid. No request was sent. */
 export class InputError extends TypeError {
   override name = 'InputError'
 }
 
-/** The call was not finished within its `timeout`. It may still take effect. */
+/** The call exceeded its `timeout`. It may still take effect. */
 export class TimeoutError extends Error {
   override name = 'TimeoutError'
 }
 
-/** A `signal` aborted the call. The cause is the signal's reason. It may still take effect. */
+/** A `signal` aborted the call. The `cause` is the signal's reason. The call may still take effect. */
 export class AbortError extends Error {
   override name = 'AbortError'
 }
@@ -113,7 +113,7 @@ const kinds: Record<number, typeof AklpError> = {
   429: RateLimitError,
 }
 
-/** The error that an answer is. */
+/** The error for a response that is not a success or not JSON. */
 export function errorOf(response: Response, text: string): AklpError {
   const Kind = kinds[response.status] ?? (response.status >= 500 ? ServerError : AklpError)
   return new Kind(response, text)
@@ -128,25 +128,25 @@ function readProblem(text: string): Problem | undefined {
   }
 }
 
-/** All that is to be changed, for a reader who sees nothing else. */
+/** The message of an error. It is complete, since a language model may see nothing else. */
 function explain(status: number, detail: string, problem: Problem | undefined): string {
   const { error_code, title, errors = [], error_count = 0, current } = problem ?? {}
   if (errors.length === 0) {
-    const now = current ? `\nIt is now: ${JSON.stringify(current)}` : ''
+    const now = current ? `\nCurrent task: ${JSON.stringify(current)}` : ''
     return `${[status, error_code].filter(Boolean).join(' ')}: ${detail}${now}`
   }
-  const untold = error_count - errors.length
+  const omitted = error_count - errors.length
   return [
     `${status} ${error_code}: ${title}`,
     ...errors.map(
       ({ in: place, path, message, did_you_mean }) =>
-        `- ${place}${path && ` ${path}`} ${message}${did_you_mean ? `; did you mean ${did_you_mean}?` : ''}`,
+        `- ${place}${path && `.${path}`}: ${message}${did_you_mean ? `. Did you mean ${did_you_mean}?` : ''}`,
     ),
-    ...(untold > 0 ? [`- and ${untold} more`] : []),
+    ...(omitted > 0 ? [`- and ${omitted} more`] : []),
   ].join('\n')
 }
 
-/** Reads seconds, or a date (RFC 9110, section 10.2.3). */
+/** Converts seconds or a date (RFC 9110, section 10.2.3) to seconds. */
 function readRetryAfter(value: string | null): number | undefined {
   if (!value) return undefined
   const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000

@@ -1,4 +1,4 @@
-/** Lists, from their first page to their last. */
+/** Iteration over the pages of a list. */
 
 interface Page<Item> {
   items: Item[]
@@ -6,13 +6,13 @@ interface Page<Item> {
 }
 
 /**
- * Goes through the items of all pages. Every page is read before the first item is handed out: a loop that
- * completes the pending tasks it goes through would otherwise move the later ones to pages it has already read.
+ * Yields the items of all pages. All pages are read before the first item is yielded: a loop that completes pending
+ * tasks would otherwise move later tasks to pages that were already read.
  */
 export async function* eachItem<Item extends { id: string }>(
   read: (page: number) => Promise<Page<Item>>,
 ): AsyncGenerator<Item, void, undefined> {
-  // By id, since an item moves to a later page when another one is added before it meanwhile.
+  // By id: an item moves to a later page, and is read again, when another one is inserted before it.
   const items = new Map<string, Item>()
   for (let page = 1, more = true; more; page++) {
     const { items: found, has_next } = await read(page)

@@ -1,62 +1,62 @@
-/** Sends the requests and reads the answers: headers, deadlines, and trying again. */
+/** Sends requests and reads responses: headers, timeouts and retries. */
 import { AbortError, AklpError, ConnectionError, errorOf, InputError, TimeoutError } from './errors.js'
 
-/** What can be set for one call; it goes before what is set for the client. */
+/** Options for one call. They override those of the client. */
 export interface RequestOptions {
-  /** Most milliseconds for the whole call, with all its tries and the waits between them; 30 000 unless set. */
+  /** Timeout in milliseconds for the whole call, including retries and the delays between them; 30 000 by default. */
   timeout?: number | undefined
-  /** Ends the call when it aborts. */
+  /** Aborts the call. */
   signal?: AbortSignal | undefined
-  /** Headers to send, over those of the client. */
+  /** Headers to send. They override those of the client. */
   headers?: Record<string, string> | undefined
-  /** How many times to try again after a failure that may pass; 2 unless set. */
+  /** Maximum number of retries after a temporary failure; 2 by default, 0 for none. */
   retries?: number | undefined
 }
 
-/** What can be set for a call that creates. */
+/** Options for calls that create something. */
 export interface CreateOptions extends RequestOptions {
   /**
-   * Makes the call take effect once, however often it is made: with a key that was used before, the first answer comes
-   * again. 1 to 255 visible ASCII characters that name the step, such as `${session_id}:plan:1`; then also an agent
-   * that thinks of the same step twice does it once. Unless set, each call has a random one for its own tries.
+   * Makes the call idempotent: a second call with the same key creates nothing and returns the first response.
+   * 1 to 255 visible ASCII characters. Name the step, as in `${session_id}:plan:1`, so that an agent that repeats the
+   * step after a restart creates it once. By default each call has a random key, which covers its own retries.
    */
   idempotencyKey?: string | undefined
 }
 
-/** What can be set for a call that changes one task. */
+/** Options for calls that change or delete one task. */
 export interface ChangeOptions extends RequestOptions {
   /**
-   * The `updated_at` of the task as it is known. If somebody changed the task since, nothing is done, and the call
-   * fails with a ConflictError that has the `current` task.
+   * The `updated_at` of the task when you read it. If the task has changed since, nothing is done, and the call throws
+   * a ConflictError with the `current` task.
    */
   ifUnchangedSince?: string | undefined
 }
 
-/** What can be set for a client, and for all its calls. */
+/** Options for a client and all its calls. */
 export interface ClientOptions extends RequestOptions {
-  /** Where the service is, such as `http://localhost:8001`. */
+  /** The URL of the service, such as `http://localhost:8001`. */
   baseUrl: string
-  /** A bearer token, or a function that is asked for one before each try. */
+  /** A bearer token, or a function that returns one; it is called before each attempt. */
   token?: string | (() => string | Promise<string>) | undefined
   /** Used instead of the global `fetch`. */
   fetch?: ((url: string, init: RequestInit) => Promise<Response>) | undefined
-  /** Told before each wait for another try. */
+  /** Called before each retry, before its delay. */
   onRetry?: ((retry: Retry) => void) | undefined
 }
 
-/** A try that failed and is going to be repeated. */
+/** A failed attempt that will be retried. */
 export interface Retry {
-  /** Which try failed, from 1. */
+  /** The number of the failed attempt, from 1. */
   attempt: number
-  /** The milliseconds until the next one. */
+  /** Milliseconds until the next attempt. */
   delay: number
   error: AklpError | ConnectionError
   method: string
-  /** The path with the names of its parameters, such as `/api/v1/tasks/{task_id}`. */
+  /** The path with its parameter names, such as `/api/v1/tasks/{task_id}`. */
   path: string
 }
 
-/** Sends one request and answers the body; the generated operations are made of it. */
+/** Sends one request and returns the body of its response. The generated operations call it. */
 export type Send = <T>(
   method: string,
   path: string,
@@ -64,11 +64,11 @@ export type Send = <T>(
   options: (CreateOptions & ChangeOptions) | undefined,
 ) => Promise<T>
 
-/** The bounds of the wait before the first and before any later try; in between it doubles. */
+/** The maximum delay before the first retry, and before any later one, in milliseconds. It doubles in between. */
 const FIRST_DELAY = 250
 const LONGEST_DELAY = 8_000
 
-/** Longer timers than this fire at once. */
+/** In milliseconds. Longer timers fire immediately. */
 const LONGEST_TIMEOUT = 2 ** 31 - 1
 
 export function createSend(client: ClientOptions): Send {
@@ -85,7 +85,7 @@ export function createSend(client: ClientOptions): Send {
     const call = `${method} ${path}`
     const url = base + fillIn(path, params) + search(query)
     const payload = body && JSON.stringify(body, refuseInvalidDates)
-    // All tries have the same key.
+    // All attempts have the same key.
     const key = once && idempotencyKey(options.idempotencyKey ?? randomKey())
     const { ifUnchangedSince } = options
     const retries = options.retries ?? client.retries ?? 2
@@ -108,7 +108,7 @@ export function createSend(client: ClientOptions): Send {
       let response: Response
       let text: string
       try {
-        // The service never redirects, and a redirected POST would come back as the answer to a GET.
+        // The service never redirects, and fetch turns a redirected POST into a GET.
         const init: RequestInit = { method, headers, signal: limit.signal, redirect: 'manual' }
         response = await fetch(url, payload ? { ...init, body: payload } : init)
         text = await response.text()
@@ -125,24 +125,24 @@ export function createSend(client: ClientOptions): Send {
     }
 
     const untilDone = async (): Promise<T> => {
-      for (let tries = 1; ; tries++) {
+      for (let attempts = 1; ; attempts++) {
         try {
           return await attempt()
         } catch (error) {
           limit.signal.throwIfAborted()
-          if (tries > retries || !mayPass(error, ifUnchangedSince === undefined)) throw error
-          // Full jitter: callers that failed together do not come back together.
-          const backoff = Math.random() * Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (tries - 1))
+          if (attempts > retries || !isRetryable(error, ifUnchangedSince === undefined)) throw error
+          // Full jitter: callers that failed at the same time do not retry at the same time.
+          const backoff = Math.random() * Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (attempts - 1))
           const delay = 1000 * ((error as AklpError).retryAfter ?? 0) + backoff
           if (delay >= limit.remaining()) throw error
-          onRetry?.({ attempt: tries, delay, error, method, path })
+          onRetry?.({ attempt: attempts, delay, error, method, path })
           await limit.sleep(delay)
         }
       }
     }
 
     try {
-      // A race, since a token function or a fetch of one's own need not heed the signal.
+      // A race, since a custom token function or fetch may ignore the signal.
       return await Promise.race([untilDone(), limit.reached])
     } finally {
       limit.stop()
@@ -154,13 +154,13 @@ function readBaseUrl(baseUrl: string): string {
   const { protocol, origin, pathname } = new URL(baseUrl)
   if (!/^https?:$/.test(protocol)) {
     throw new TypeError(
-      `baseUrl must begin with http:// or https://, as in http://localhost:8001: ${baseUrl}`,
+      `baseUrl must start with http:// or https://, as in http://localhost:8001: ${baseUrl}`,
     )
   }
   return origin + pathname.replace(/\/+$/, '')
 }
 
-/** Puts the parameters into the path. Empty ones and dots would make it the path of something else. */
+/** Replaces the parameters of a path. Empty values and dots are rejected: they lead to another path. */
 function fillIn(path: string, params: Record<string, string>): string {
   for (const [name, value] of Object.entries(params)) {
     if (typeof value !== 'string' || /^\.{0,2}$/.test(value)) {
@@ -171,7 +171,7 @@ function fillIn(path: string, params: Record<string, string>): string {
   return path
 }
 
-/** Under one spelling, a header given twice is one header. */
+/** Header names are case-insensitive: in lower case, the same header is not sent twice. */
 function lowerCased(headers: Record<string, string> = {}): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 }
@@ -186,13 +186,13 @@ function search(query: object): string {
   return parameters.length > 0 ? `?${new URLSearchParams(parameters)}` : ''
 }
 
-/** JSON has null for an invalid Date, and null would clear the field. */
+/** JSON.stringify turns an invalid Date into null, and null would clear the field. */
 function refuseInvalidDates(this: Record<string, unknown>, name: string, value: unknown) {
   if (value === null && this[name] instanceof Date) throw new InputError(`${name} is an invalid Date`)
   return value
 }
 
-/** A key as it is sent: a string of a structured field (RFC 9651, section 3.3.3). */
+/** The header for a key: a string of a structured field (RFC 9651, section 3.3.3). */
 function idempotencyKey(key: string): string {
   if (!/^[\x21-\x7e]{1,255}$/.test(key)) {
     throw new InputError(
@@ -202,24 +202,24 @@ function idempotencyKey(key: string): string {
   return `"${key.replace(/["\\]/g, '\\$&')}"`
 }
 
-/** 128 random bits. crypto.randomUUID is not there in pages without TLS. */
+/** 128 random bits. Pages without TLS have no crypto.randomUUID. */
 const randomKey = () =>
   crypto
     .getRandomValues(new Uint8Array(16))
     .reduce((key, byte) => key + byte.toString(16).padStart(2, '0'), '')
 
 /**
- * Whether another try may succeed and does no harm. A change on a condition that may have taken effect is not
- * `repeatable`: the second time, the condition would fail because of the first.
+ * Whether a retry may succeed and is safe. A conditional change is not `repeatable` once it may have taken effect:
+ * its own first attempt would make the condition fail.
  */
-function mayPass(error: unknown, repeatable: boolean): error is AklpError | ConnectionError {
+function isRetryable(error: unknown, repeatable: boolean): error is AklpError | ConnectionError {
   if (error instanceof ConnectionError) return repeatable || !error.maybeSent
   if (!(error instanceof AklpError)) return false
   if (error.status === 429 || error.error_code === 'idempotency_in_progress') return true
   return repeatable && [500, 502, 503, 504].includes(error.status)
 }
 
-/** What ends a call early: its timeout and the signals it was given. */
+/** Ends a call at its timeout or when one of its signals aborts. */
 function startLimit(call: string, timeout: number, signals: (AbortSignal | undefined)[]) {
   const controller = new AbortController()
   const { signal } = controller
@@ -237,7 +237,7 @@ function startLimit(call: string, timeout: number, signals: (AbortSignal | undef
     reach(new AbortError(`${call} was aborted: ${cause?.message ?? cause}`, { cause }))
   }
   const timer = setTimeout(
-    () => reach(new TimeoutError(`${call} was not finished within ${timeout} ms; it may still take effect`)),
+    () => reach(new TimeoutError(`${call} timed out after ${timeout} ms. It may still take effect.`)),
     timeout,
   )
   for (const given of signals) {
@@ -253,7 +253,7 @@ function startLimit(call: string, timeout: number, signals: (AbortSignal | undef
     sleep: (milliseconds: number) =>
       new Promise<void>((resolve) => {
         const wake = setTimeout(resolve, milliseconds)
-        // Nothing follows an aborted wait, and its timer would keep the process alive.
+        // The timer of an aborted delay would keep the process alive.
         signal.addEventListener('abort', () => clearTimeout(wake), { once: true })
       }),
     stop() {

@@ -9,7 +9,7 @@ import { startService } from './support.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
-t.test('the examples run against the service', async (t) => {
+t.test('the examples work with the service', async (t) => {
   const { baseUrl } = await startService(t)
   const run = async (name: string) => {
     const { stdout } = await promisify(execFile)(
@@ -20,7 +20,7 @@ t.test('the examples run against the service', async (t) => {
     return stdout
   }
 
-  await t.test('the day of an agent, over two processes', async (t) => {
+  await t.test('agents-day continues in a second process and cleans up', async (t) => {
     const lines = (await run('agents-day')).trim().split('\n')
     t.match(lines, [
       'planned 4 tasks',
@@ -29,23 +29,23 @@ t.test('the examples run against the service', async (t) => {
       'completed "Create an nginx Pod"',
       'completed "Read the logs of the Pod"',
       'completed "Delete the Pod"',
-      '0 tasks are left',
+      '0 tasks left',
       'deleted 4 tasks',
       /^404 task_not_found: /,
     ])
-    t.equal((await createClient({ baseUrl }).tasks.list()).total, 0, 'all cleaned up')
+    t.equal((await createClient({ baseUrl }).tasks.list()).total, 0)
   })
 
-  await t.test('a model that calls tools, and is corrected', async (t) => {
+  await t.test('tool-calling returns errors that the model corrects', async (t) => {
     const printed = await run('tool-calling')
-    t.match(printed, 'refused: 422 validation_error: ')
-    t.match(printed, '- body tasks[0].title is required')
-    t.match(printed, 'did you mean completed?')
+    t.match(printed, 'error: 422 validation_error: ')
+    t.match(printed, '- body.tasks[0].title: is required')
+    t.match(printed, 'Did you mean completed?')
     t.match(printed, 'model: Your next step: Create an nginx Pod')
   })
 })
 
-t.test('the example in the README is the one that runs here', async (t) => {
+t.test('the README contains agents-day.ts unchanged', async (t) => {
   const readme = readFileSync(join(root, 'packages/client/README.md'), 'utf8')
   t.ok(readme.includes(`\`\`\`ts\n${readFileSync(join(root, 'examples/agents-day.ts'), 'utf8')}\`\`\``))
 })

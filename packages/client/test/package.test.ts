@@ -12,7 +12,7 @@ const client = join(root, 'packages/client')
 const bin = (name: string) => join(client, 'node_modules/.bin', name)
 const tsc = join(root, 'node_modules/.bin/tsc')
 
-/** Runs a program and answers what it prints; fails with it when the program fails. */
+/** Runs a program and returns its output; if it fails, the error contains the output. */
 async function run(program: string, input: string[], cwd: string): Promise<string> {
   try {
     const { stdout } = await promisify(execFile)(program, input, { cwd })
@@ -36,7 +36,7 @@ t.test('the packed client', async (t) => {
   const [{ filename, files }] = JSON.parse(packed)
   const tarball = join(folder, filename)
 
-  await t.test('holds the code and its documentation, and nothing else', async (t) => {
+  await t.test('contains the code and its documentation, and nothing else', async (t) => {
     const names: string[] = files.map(({ path }: { path: string }) => path)
     for (const name of names)
       t.match(name, /^(dist|src)\/.*\.(js|ts|map)$|^(package\.json|README\.md|LICENSE)$/)
@@ -47,18 +47,18 @@ t.test('the packed client', async (t) => {
     t.same(dependencies, {})
   })
 
-  await t.test('is without fault for publint', async (t) => {
+  await t.test('passes publint', async (t) => {
     t.match(await run(bin('publint'), ['run', tarball, '--strict'], folder), 'All good!')
   })
 
-  await t.test('is without fault for attw, in all ways of importing an ES module', async (t) => {
+  await t.test('resolves its types in every way to import an ES module', async (t) => {
     const printed = await run(bin('attw'), [tarball, '--profile', 'esm-only', '--no-color'], folder)
     const resolutions = printed.split('\n').filter((line) => /^(node16 \(from ESM\)|bundler): /.test(line))
-    t.equal(resolutions.length, 6, 'two ways for each of three entries')
+    t.equal(resolutions.length, 6, 'two ways for each of three entry points')
     for (const resolution of resolutions) t.match(resolution, '🟢')
   })
 
-  await t.test('compiles strictly and works in an empty project, against the service', async (t) => {
+  await t.test('compiles in strict mode in an empty project and works with the service', async (t) => {
     const { baseUrl } = await startService(t)
     const project = join(folder, 'project')
     mkdirSync(project)
@@ -80,7 +80,7 @@ t.test('the packed client', async (t) => {
       compilerOptions: { ...strict, module: 'NodeNext', lib: ['ES2022', 'DOM'], outDir: 'out' },
       files: ['main.ts'],
     })
-    // Where fetch is known from Node's types instead of the browser's, as a bundler resolves it.
+    // With the types of fetch from Node instead of the browser, and resolved as a bundler does.
     write('tsconfig.node.json', {
       compilerOptions: {
         ...strict,
@@ -120,62 +120,60 @@ console.log(JSON.stringify([titles, missing, tools.length, JSON.parse(content).t
   })
 })
 
-t.test(
-  'an operation that is new in the contract is in the client after generating, typed and documented',
-  async (t) => {
-    const copy = join(folder, 'src')
-    cpSync(join(client, 'src'), copy, { recursive: true })
-    const contract = JSON.parse(readFileSync(join(root, 'packages/server/openapi.json'), 'utf8'))
-    const { responses } = contract.paths['/api/v1/tasks/{task_id}'].put
-    contract.paths['/api/v1/tasks/{task_id}/notes'] = {
-      post: {
-        operationId: 'annotateTask',
-        tags: ['tasks'],
-        summary: 'Annotate a task',
-        description: 'Adds a note.',
-        parameters: [
-          {
-            name: 'task_id',
-            in: 'path',
-            required: true,
-            description: 'The task.',
-            schema: { type: 'string' },
-          },
-        ],
-        requestBody: {
+t.test('a new operation of the contract is a typed and documented method after generating', async (t) => {
+  const copy = join(folder, 'src')
+  cpSync(join(client, 'src'), copy, { recursive: true })
+  const contract = JSON.parse(readFileSync(join(root, 'packages/server/openapi.json'), 'utf8'))
+  const { responses } = contract.paths['/api/v1/tasks/{task_id}'].put
+  contract.paths['/api/v1/tasks/{task_id}/notes'] = {
+    post: {
+      operationId: 'annotateTask',
+      tags: ['tasks'],
+      summary: 'Annotate a task',
+      description: 'Adds a note.',
+      parameters: [
+        {
+          name: 'task_id',
+          in: 'path',
           required: true,
-          content: {
-            'application/json': {
-              schema: {
-                type: 'object',
-                required: ['note'],
-                properties: {
-                  note: { type: 'string', description: 'What to note.', maxLength: 9 },
-                  at: { type: 'string', format: 'date-time' },
-                  session_id: { type: 'string' },
-                },
+          description: 'The task.',
+          schema: { type: 'string' },
+        },
+      ],
+      requestBody: {
+        required: true,
+        content: {
+          'application/json': {
+            schema: {
+              type: 'object',
+              required: ['note'],
+              properties: {
+                note: { type: 'string', description: 'The text.', maxLength: 9 },
+                at: { type: 'string', format: 'date-time' },
+                session_id: { type: 'string' },
               },
             },
           },
         },
-        responses,
       },
-    }
-    const file = join(folder, 'openapi.json')
-    writeFileSync(file, JSON.stringify(contract))
-    const generate = (...input: string[]) =>
-      run(join(root, 'node_modules/.bin/tsx'), [join(client, 'scripts/generate.ts'), file, ...input], root)
-    await t.rejects(generate(join(copy, 'generated'), '--check'), /operations\.ts is stale/)
-    await generate(join(copy, 'generated'))
+      responses,
+    },
+  }
+  const file = join(folder, 'openapi.json')
+  writeFileSync(file, JSON.stringify(contract))
+  const generate = (...input: string[]) =>
+    run(join(root, 'node_modules/.bin/tsx'), [join(client, 'scripts/generate.ts'), file, ...input], root)
+  await t.rejects(generate(join(copy, 'generated'), '--check'), /operations\.ts is stale/)
+  await generate(join(copy, 'generated'))
 
-    const operations = readFileSync(join(copy, 'generated/operations.ts'), 'utf8')
-    t.match(operations, 'Adds a note.')
-    t.match(operations, 'body: { ...body, ...scope }', 'of the session')
-    t.match(readFileSync(join(copy, 'generated/schema.ts'), 'utf8'), '@maxLength 9')
-    t.match(readFileSync(join(copy, 'generated/tools.ts'), 'utf8'), '"annotateTask"')
-    writeFileSync(
-      join(copy, 'use.ts'),
-      `import { createClient, type Task } from './index.js'
+  const operations = readFileSync(join(copy, 'generated/operations.ts'), 'utf8')
+  t.match(operations, 'Adds a note.')
+  t.match(operations, 'body: { ...body, ...scope }', 'sent by a session')
+  t.match(readFileSync(join(copy, 'generated/schema.ts'), 'utf8'), '@maxLength 9')
+  t.match(readFileSync(join(copy, 'generated/tools.ts'), 'utf8'), '"annotateTask"')
+  writeFileSync(
+    join(copy, 'use.ts'),
+    `import { createClient, type Task } from './index.js'
 const aklp = createClient({ baseUrl: 'http://tasks.test' })
 export const task: Task = await aklp.tasks.annotate('id', { note: 'a', at: new Date() })
 // @ts-expect-error the note is missing
@@ -183,17 +181,16 @@ await aklp.tasks.annotate('id', {})
 // @ts-expect-error a misspelt field
 await aklp.tasks.annotate('id', { note: 'a', att: new Date() })
 `,
-    )
-    const options = {
-      strict: true,
-      module: 'NodeNext',
-      target: 'ES2022',
-      lib: ['ES2022', 'DOM'],
-      types: [],
-      noEmit: true,
-    }
-    writeFileSync(join(copy, 'tsconfig.json'), JSON.stringify({ compilerOptions: options }))
-    writeFileSync(join(copy, 'package.json'), JSON.stringify({ type: 'module' }))
-    await run(tsc, ['-p', copy], folder)
-  },
-)
+  )
+  const options = {
+    strict: true,
+    module: 'NodeNext',
+    target: 'ES2022',
+    lib: ['ES2022', 'DOM'],
+    types: [],
+    noEmit: true,
+  }
+  writeFileSync(join(copy, 'tsconfig.json'), JSON.stringify({ compilerOptions: options }))
+  writeFileSync(join(copy, 'package.json'), JSON.stringify({ type: 'module' }))
+  await run(tsc, ['-p', copy], folder)
+})

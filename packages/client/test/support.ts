@@ -9,7 +9,7 @@ import { loadConfig } from '../../server/src/start/config.js'
 
 type App = Awaited<ReturnType<typeof buildApp>>
 
-/** The service on an embedded database and a free port, until the test ends. */
+/** Starts the service with an embedded database on a free port, until the test ends. */
 export async function startService(test: Test): Promise<{ app: App; baseUrl: string }> {
   const database = await openDatabase('memory://', {
     poolSize: 1,
@@ -26,25 +26,25 @@ export async function startService(test: Test): Promise<{ app: App; baseUrl: str
   return { app, baseUrl: await app.listen({ host: '127.0.0.1', port: 0 }) }
 }
 
-/** A fetch that calls the service without a network. */
+/** Returns a fetch that calls the service without a network. */
 export function inProcess(app: App) {
   return async (url: string, { method, headers, body }: RequestInit): Promise<Response> => {
     const { pathname, search } = new URL(url)
-    const answer = await app.inject({
+    const response = await app.inject({
       method: method as 'GET',
       url: pathname + search,
       headers: Object.fromEntries(new Headers(headers)),
       ...(body && { payload: body as string }),
     })
-    const empty = answer.statusCode === 204
-    return new Response(empty ? null : answer.body, {
-      status: answer.statusCode,
-      headers: answer.headers as Record<string, string>,
+    const empty = response.statusCode === 204
+    return new Response(empty ? null : response.body, {
+      status: response.statusCode,
+      headers: response.headers as Record<string, string>,
     })
   }
 }
 
-/** A server that answers as the test says, and what it was asked. */
+/** Starts a server that runs `listener` and records its requests. */
 export async function startServer(test: Test, listener: RequestListener) {
   const requests: IncomingMessage[] = []
   const server = createServer((request, response) => {
@@ -59,7 +59,7 @@ export async function startServer(test: Test, listener: RequestListener) {
   return { requests, server, baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
-/** What a promise is rejected with; fails when it is not. */
+/** Returns the error of a rejected promise; throws if it resolves or if the error is of another class. */
 export async function failure<Kind extends Error>(
   promise: Promise<unknown>,
   Kind: abstract new (...input: any[]) => Kind,
@@ -70,5 +70,5 @@ export async function failure<Kind extends Error>(
     if (error instanceof Kind) return error
     throw error
   }
-  throw new Error(`not rejected, where a ${Kind.name} was expected`)
+  throw new Error(`expected a rejection with ${Kind.name}`)
 }

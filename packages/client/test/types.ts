@@ -1,7 +1,4 @@
-/**
- * What compiles and what does not: checked by tsc, never run. An expected error that does not come is an error
- * itself.
- */
+/** The types of the client, checked by tsc and never run: an unused `@ts-expect-error` is an error. */
 import {
   AklpError,
   type Batch,
@@ -27,7 +24,7 @@ declare const session: Session
 declare const task: Task
 const session_id = '550e8400-e29b-41d4-a716-446655440001'
 
-export async function answers() {
+export async function responses() {
   const created = await aklp.tasks.create({ title: 'a' })
   same<typeof created, Task>(true)
   const page = await aklp.tasks.list()
@@ -43,11 +40,11 @@ export async function answers() {
   for await (const each of aklp.tasks.each({ session_id, status: 'pending' })) same<typeof each, Task>(true)
   for await (const each of aklp.batches.each()) same<typeof each, Batch>(true)
 
-  // @ts-expect-error there may be no batch yet
+  // @ts-expect-error it is null before the first batch
   latest.id
-  // @ts-expect-error no field of a task
+  // @ts-expect-error not a field of a task
   created.name
-  // Times come out as text, never as Date.
+  // Times are returned as strings.
   same<Task['due_date'], string | null>(true)
   same<Task['status'], 'pending' | 'in_progress' | 'completed'>(true)
   same<Task['priority'], 'high' | 'medium' | 'low' | null>(true)
@@ -58,14 +55,14 @@ export async function options() {
   await session.batches.create({ tasks: [] }, { idempotencyKey: 'plan:1', timeout: 1 })
   await aklp.tasks.update(task.id, {}, { ifUnchangedSince: task.updated_at })
   await session.tasks.delete(task.id, { ifUnchangedSince: task.updated_at })
-  // @ts-expect-error a list creates nothing
+  // @ts-expect-error only creates take an idempotencyKey
   await aklp.tasks.list({}, { idempotencyKey: 'plan:1' })
-  // @ts-expect-error a create changes nothing that was there
+  // @ts-expect-error only updates and deletes take ifUnchangedSince
   await aklp.tasks.create({ title: 'a' }, { ifUnchangedSince: task.updated_at })
 }
 
 export async function inputs() {
-  // Times go in as Date or text, and null clears.
+  // Times are accepted as Date or string, and null clears a field.
   await aklp.tasks.create({ title: 'a', due_date: new Date() })
   await aklp.tasks.update(task.id, { due_date: '2025-12-31' })
   await aklp.tasks.update(task.id, { due_date: null, description: null, priority: null })
@@ -80,41 +77,41 @@ export async function inputs() {
   await aklp.tasks.create()
   // @ts-expect-error a misspelt field
   await aklp.tasks.create({ title: 'a', priorty: 'high' })
-  // @ts-expect-error no such value
+  // @ts-expect-error not an allowed value
   await aklp.tasks.create({ title: 'a', status: 'done' })
-  // @ts-expect-error no text
+  // @ts-expect-error the title is a string
   await aklp.tasks.create({ title: 1 })
-  // @ts-expect-error no time
+  // @ts-expect-error a time is a Date or a string
   await aklp.tasks.create({ title: 'a', due_date: 1 })
   // @ts-expect-error the id is missing
   await aklp.tasks.get()
-  // @ts-expect-error an object in place of the id
+  // @ts-expect-error the id is not passed in an object
   await aklp.tasks.get({ task_id: task.id })
   // @ts-expect-error the changes are missing
   await aklp.tasks.update(task.id)
-  // @ts-expect-error no null for the title
+  // @ts-expect-error the title cannot be null
   await aklp.tasks.update(task.id, { title: null })
-  // @ts-expect-error no field that can be changed
+  // @ts-expect-error completed_at cannot be changed
   await aklp.tasks.update(task.id, { completed_at: new Date() })
   // @ts-expect-error the id of the patch is missing
   await aklp.tasks.bulkUpdate([{ status: 'completed' }])
-  // @ts-expect-error the array itself is wanted
+  // @ts-expect-error it takes the array, not an object
   await aklp.tasks.bulkUpdate({ tasks: [] })
-  // @ts-expect-error ids are text
+  // @ts-expect-error ids are strings
   await aklp.tasks.bulkDelete([1])
   // @ts-expect-error the tasks are missing
   await aklp.batches.create({ reason: 'because' })
-  // @ts-expect-error a wrong field within
+  // @ts-expect-error an unknown field of a nested object
   await aklp.batches.create({ tasks: [{ title: 'a', done: true }] })
   // @ts-expect-error a misspelt filter
   await aklp.tasks.list({ sesion_id: session_id })
-  // @ts-expect-error no such value
+  // @ts-expect-error not an allowed value
   await aklp.tasks.list({ sort_by: 'title' })
-  // @ts-expect-error the pages are counted by each itself
+  // @ts-expect-error each counts the pages itself
   aklp.tasks.each({ page: 2 })
-  // @ts-expect-error no such option
+  // @ts-expect-error not an option
   await aklp.health.get({ timeoutMs: 1 })
-  // @ts-expect-error no such operation
+  // @ts-expect-error batches cannot be deleted
   await aklp.batches.delete(task.id)
   // @ts-expect-error the baseUrl is missing
   createClient({})
@@ -129,16 +126,16 @@ export async function sessions() {
   await session.tasks.update(task.id, { status: 'completed' })
   for await (const each of session.tasks.each({ status: 'pending' })) same<typeof each, Task>(true)
 
-  // @ts-expect-error the session is said already
+  // @ts-expect-error a session sets the session_id itself
   await session.tasks.list({ session_id })
-  // @ts-expect-error the session is said already
+  // @ts-expect-error a session sets the session_id itself
   await session.batches.create({ session_id, tasks: [] })
-  // @ts-expect-error what is wrong without a session is so with one
+  // @ts-expect-error not an allowed value, as without a session
   await session.tasks.create({ title: 'a', status: 'done' })
-  // @ts-expect-error a session has no sessions
+  // @ts-expect-error a session has no session method
   session.session('')
 
-  // Where the operations are wanted, a session will do.
+  // A session can be used as the operations.
   same<Session extends Operations ? true : false, true>(true)
   await callTool(session, 'listTasks', {})
   await callTool(aklp, 'listTasks', {})
@@ -149,7 +146,7 @@ export function errors(error: unknown): string | undefined {
   same<typeof error.error_code, ErrorCode | undefined>(true)
   const { error_code } = error
   if (error_code === 'task_not_found' || error_code === 'validation_error') return error.detail
-  // @ts-expect-error no such code
+  // @ts-expect-error not an error code
   if (error_code === 'task_missing') return error.detail
   return undefined
 }

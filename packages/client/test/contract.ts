@@ -1,0 +1,15 @@
+/** The operations of the service's OpenAPI document that the client offers. */
+import { readFileSync } from 'node:fs'
+
+const { paths } = JSON.parse(readFileSync(new URL('../../server/openapi.json', import.meta.url), 'utf8'))
+
+/** All operations but those that return plain text, such as the probes of a load balancer. */
+export const operations = Object.entries<Record<string, any>>(paths).flatMap(([path, methods]) =>
+  Object.entries(methods)
+    .filter(([, { responses }]) => responses['200']?.content?.['text/plain'] === undefined)
+    .map(([method, { operationId }]) => ({
+      operationId: operationId as string,
+      /** Matches the method and path of a request for this operation. */
+      pattern: new RegExp(`^${method.toUpperCase()} ${path.replace(/\{\w+\}/g, '[0-9a-f-]{36}')}$`),
+    })),
+)

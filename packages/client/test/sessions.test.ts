@@ -1,0 +1,46 @@
+import t from 'tap'
+import { recording } from './recording.js'
+
+const id = '019b0f3e-7c00-7000-8000-000000000001'
+const session_id = '550e8400-e29b-41d4-a716-446655440001'
+const tasks = [{ title: 'a' }]
+
+t.test(
+  'the session_id is sent with every call that takes one, and the input cannot override it',
+  async (t) => {
+    const { aklp, requests } = recording()
+    const session = aklp.session(session_id)
+    const other = { session_id: '00000000-0000-4000-8000-000000000000' }
+    await session.tasks.create({ title: 'a' })
+    await session.tasks.create({ title: 'a', ...other })
+    await session.tasks.list({ status: 'pending' })
+    await session.tasks.list({ ...other, session_id: undefined } as object)
+    await session.batches.create({ reason: 'because', tasks })
+    await session.batches.list()
+    await session.batches.latest()
+    for await (const _ of session.tasks.each());
+    await session.tasks.update(id, { status: 'completed' })
+    await session.tasks.bulkUpdate([{ id }])
+    t.same(
+      requests.map(({ url, body }) => [url, body]),
+      [
+        ['/api/v1/tasks', { title: 'a', session_id }],
+        ['/api/v1/tasks', { title: 'a', session_id }],
+        [`/api/v1/tasks?status=pending&session_id=${session_id}`, undefined],
+        [`/api/v1/tasks?session_id=${session_id}`, undefined],
+        ['/api/v1/batches', { reason: 'because', tasks, session_id }],
+        [`/api/v1/batches?session_id=${session_id}`, undefined],
+        [`/api/v1/batches/latest?session_id=${session_id}`, undefined],
+        [`/api/v1/tasks?limit=100&page=1&session_id=${session_id}`, undefined],
+        [`/api/v1/tasks/${id}`, { status: 'completed' }],
+        ['/api/v1/tasks/bulk', { tasks: [{ id }] }],
+      ],
+    )
+  },
+)
+
+t.test('a session without an id is rejected: its calls would apply to all sessions', async (t) => {
+  const { aklp } = recording()
+  t.throws(() => aklp.session(''), TypeError)
+  t.throws(() => aklp.session(undefined as unknown as string), TypeError)
+})
