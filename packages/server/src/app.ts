@@ -5,7 +5,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
 import { protect } from './access/authenticate.js'
 import { batchRoutes } from './batches/routes.js'
-import { batchComponents } from './batches/schemas.js'
+import { batchComponents, batchSynonyms } from './batches/schemas.js'
 import { createBatchStore } from './batches/store.js'
 import type { Database } from './db/database.js'
 import { driverError } from './db/failures.js'
@@ -17,6 +17,7 @@ import { handleError } from './http/error-handler.js'
 import { Health, healthRoutes } from './http/health.js'
 import { refuseUnknownRoutes } from './http/not-found.js'
 import { registerOpenapi } from './http/openapi.js'
+import { pageSynonyms } from './http/paging.js'
 import { ApiError, Problem } from './http/problem.js'
 import { JSON_TYPE, Strict } from './http/schemas.js'
 import { closePromptly } from './http/shutdown.js'
@@ -28,6 +29,7 @@ import type { Config } from './start/config.js'
 import { taskRoutes } from './tasks/routes.js'
 import { taskComponents } from './tasks/schemas.js'
 import { createTaskStore } from './tasks/store.js'
+import { taskSynonyms } from './tasks/synonyms.js'
 import { RequestLog, silentLogger } from './telemetry/logging.js'
 import { Metrics } from './telemetry/metrics.js'
 import { metricsRoute } from './telemetry/prometheus.js'
@@ -114,7 +116,11 @@ export async function buildApp({
   // Answers are JSON already, or small.
   app.setSerializerCompiler(() => JSON.stringify)
   parseOnlyJson(app)
-  validateStrictly(app, [...taskComponents, ...batchComponents, Health, Problem])
+  validateStrictly(app, [...taskComponents, ...batchComponents, Health, Problem], {
+    ...pageSynonyms,
+    ...taskSynonyms,
+    ...batchSynonyms,
+  })
 
   await registerOpenapi(app, config, path)
   await app.register(healthRoutes, { ping: database.ping, stopping })

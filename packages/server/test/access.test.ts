@@ -86,7 +86,7 @@ t.test('a missing scope is 403 and named', async (t) => {
     headers['www-authenticate'],
     'Bearer realm="aklp-task", error="insufficient_scope", scope="tasks:write"',
   )
-  t.match(body, { error_code: 'forbidden', detail: /scope tasks:write/ })
+  t.match(body, { error_code: 'forbidden', detail: /scope `tasks:write`/ })
   t.equal((await call('HEAD', '/tasks', undefined, bearer(reader))).status, 200)
   t.equal((await call('GET', '/tasks', undefined, bearer(reader))).status, 200)
 })
@@ -253,8 +253,8 @@ t.test('a caller that is bound to sessions creates only in those', (t) => {
     [[a, b], other, /must be one of the sessions of the key or token/],
     [[a, b], undefined, /must be one of the sessions of the key or token/],
     [[a, b], null, /must be one of the sessions of the key or token/],
-    [[], undefined, /works in no session/],
-    [[], other, /works in no session/],
+    [[], undefined, /has access to no session/],
+    [[], other, /has access to no session/],
   ]
   for (const [sessions, given, detail] of refused) {
     t.throws(() => sessionFor(caller(sessions), given), {
@@ -487,7 +487,7 @@ t.test('settings of access that are wrong are named', (t) => {
     ],
     [
       keys({ ...entry, session: [] }),
-      'API_KEYS[0].session is not known; known: name, hash, scopes, sessions; did you mean sessions?',
+      'API_KEYS[0].session: unknown field; allowed: name, hash, scopes, sessions; did you mean sessions?',
     ],
     [
       keys({ ...entry, sessions: ['a'] }),

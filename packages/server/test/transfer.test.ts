@@ -458,7 +458,7 @@ t.test('a file that is not what it should be', async (t) => {
     const { told, tasks } = await importInto(api, file(broken.join('\n')))
     t.match(tasks, { copied: 0, skipped: 2 })
     t.match(told, `not copied: task ${JSON.parse(a).task.id}: title must not contain NUL`)
-    t.match(told, `not copied: task ${JSON.parse(b).task.id}: name is not known`)
+    t.match(told, `not copied: task ${JSON.parse(b).task.id}: name: unknown field`)
     t.match(told, /not copied: line 5.+\nnot copied: line 6/)
 
     const windows = await importInto(api, file(lines.join('\r\n')))

@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { type TSchema, Type } from '@sinclair/typebox'
+import t from 'tap'
+import { createCompiler } from '../src/http/validation.js'
 import { onEachDatabase } from './support.js'
 
 const FIELDS = ['title', 'description', 'status', 'priority', 'due_date', 'session_id']
@@ -7,8 +10,8 @@ const STATUS = ['pending', 'in_progress', 'completed']
 const PRIORITY = ['high', 'medium', 'low', null]
 const id = '019b0f3e-7c00-7000-8000-000000000001'
 
-/** Bodies that break the schema, and every mistake that is told of each. */
-const bodies: [method: string, path: string, body: unknown, mistakes: object[]][] = [
+/** Invalid bodies, and all errors that are reported for each. */
+const bodies: [method: string, path: string, body: unknown, errors: object[]][] = [
   ['POST', '/tasks', {}, [{ path: 'title', message: 'is required' }]],
   ['POST', '/tasks', null, [{ path: '', message: 'must be an object, not null' }]],
   ['POST', '/tasks', [], [{ path: '', message: 'must be an object, not an array' }]],
@@ -92,7 +95,7 @@ const bodies: [method: string, path: string, body: unknown, mistakes: object[]][
     [
       {
         path: 'dueDate',
-        message: `is not known; known: ${FIELDS.join(', ')}`,
+        message: `unknown field; allowed: ${FIELDS.join(', ')}`,
         allowed: FIELDS,
         did_you_mean: 'due_date',
       },
@@ -158,8 +161,8 @@ const bodies: [method: string, path: string, body: unknown, mistakes: object[]][
   ],
 ]
 
-/** Queries that break the schema. */
-const queries: [path: string, mistakes: object[]][] = [
+/** Invalid queries, and all errors that are reported for each. */
+const queries: [path: string, errors: object[]][] = [
   ['/tasks?page=0', [{ path: 'page', message: 'must be a whole number from 1 to 2147483647' }]],
   ['/tasks?page=-1', [{ path: 'page' }]],
   ['/tasks?page=1.5', [{ path: 'page' }]],
@@ -189,39 +192,62 @@ const queries: [path: string, mistakes: object[]][] = [
   ['/tasks?__proto__=x', [{ path: '__proto__' }]],
   ['/batches?status=pending', [{ path: 'status', allowed: ['page', 'limit', 'session_id'] }]],
   ['/batches/latest?session=x', [{ path: 'session', allowed: ['session_id'], did_you_mean: 'session_id' }]],
-  [`/tasks/${id}?x=1`, [{ path: 'x', message: 'is not known; known: none', allowed: [] }]],
+  [`/tasks/${id}?x=1`, [{ path: 'x', message: 'unknown parameter; none are allowed', allowed: [] }]],
 ]
+
+t.test('a schema that could reject a value without a message does not compile', (t) => {
+  const part = Type.Object({ size: Type.Integer({ minimum: 1 }) }, { $id: 'Part' })
+  const schemas: [TSchema, RegExp][] = [
+    [Type.String({ minLength: 2 }), /minLength: has a message only for 1/],
+    [Type.String({ pattern: '^a' }), /pattern: has a message only for/],
+    [Type.String({ format: 'email' }), /no message for the format email/],
+    [Type.Integer({ minimum: 1 }), /minimum: needs an integer with minimum and maximum/],
+    [Type.Integer(), /type: needs an integer with minimum and maximum/],
+    [Type.Number({ minimum: 1, maximum: 2 }), /minimum: needs an integer/],
+    [Type.Array(Type.String(), { minItems: 1 }), /minItems: needs both/],
+    [Type.Array(Type.String(), { uniqueItems: true }), /uniqueItems: no message/],
+    [Type.Union([Type.String(), Type.Null()]), /anyOf: no message/],
+    [
+      Type.Object({ list: Type.Array(Type.Object({ a: Type.Literal('a') })) }),
+      /^list\.\[\]\.a: const: no message/,
+    ],
+    [Type.Object({ part: Type.Ref('Part') }), /^part\.Part\.size: minimum: needs/],
+  ]
+  const compile = createCompiler([part])
+  for (const [schema, message] of schemas) t.throws(() => compile(schema), { message })
+  t.end()
+})
 
 onEachDatabase(async (t, { call, plan }) => {
   await t.test(
-    'a body that breaks the schema is 422 and tells every mistake, with what exists and what was meant',
+    'an invalid body returns 422 with every error, the allowed values and the one that was meant',
     async (t) => {
-      for (const [method, path, body, mistakes] of bodies) {
+      for (const [method, path, body, errors] of bodies) {
         const answer = await call(method, path, body === null ? 'null' : JSON.stringify(body))
         const name = `${method} ${path} ${JSON.stringify(body).slice(0, 80)}`
         t.equal(answer.status, 422, name)
         t.equal(answer.body.error_code, 'validation_error')
-        t.equal(answer.body.error_count, mistakes.length)
-        t.equal(answer.body.errors.length, mistakes.length, name)
+        t.equal(answer.body.error_count, errors.length)
+        t.equal(answer.body.errors.length, errors.length, name)
         t.match(
           answer.body.errors,
-          mistakes.map((mistake) => ({ in: 'body', ...mistake })),
+          errors.map((error) => ({ in: 'body', ...error })),
           name,
         )
       }
     },
   )
 
-  await t.test('a query that breaks the schema is 422, unknown parameters included', async (t) => {
-    for (const [path, mistakes] of queries) {
+  await t.test('an invalid query returns 422, also for an unknown parameter', async (t) => {
+    for (const [path, errors] of queries) {
       const { status, body } = await call('GET', path)
       t.equal(status, 422, path)
       t.match(
         body.errors,
-        mistakes.map((mistake) => ({ in: 'query', ...mistake })),
+        errors.map((error) => ({ in: 'query', ...error })),
         path,
       )
-      t.equal(body.errors.length, mistakes.length, path)
+      t.equal(body.errors.length, errors.length, path)
     }
     const writes: [string, string, object?][] = [
       ['POST', '/tasks?session_id=x', { title: 'a' }],
@@ -232,7 +258,7 @@ onEachDatabase(async (t, { call, plan }) => {
     for (const [method, path, body] of writes) t.equal((await call(method, path, body)).status, 422, path)
   })
 
-  await t.test('an id that is none is 422 and names the parameter', async (t) => {
+  await t.test('an invalid id in the path returns 422 and names the parameter', async (t) => {
     for (const wrong of ['1', 'uuid-1', `${id}0`, 'null', '%00', 'a'.repeat(5000), '..%2f..%2fetc', '한글']) {
       for (const [method, path, parameter] of [
         ['GET', `/tasks/${encodeURI(wrong)}`, 'task_id'],
@@ -247,7 +273,7 @@ onEachDatabase(async (t, { call, plan }) => {
     }
   })
 
-  await t.test('mistakes in path, query and body are told at once', async (t) => {
+  await t.test('errors in path, query and body are reported together', async (t) => {
     const { status, body } = await call('PUT', '/tasks/1?x=1', { titel: 'a' })
     t.equal(status, 422)
     t.match(body.errors, [
@@ -257,20 +283,56 @@ onEachDatabase(async (t, { call, plan }) => {
     ])
     t.equal(
       body.detail,
-      '3 mistakes. The path parameter task_id must be a UUID such as 550e8400-e29b-41d4-a716-446655440001. ' +
-        'The query parameter x is not known; known: none. ' +
-        'titel in the body is not known; known: title, description, status, priority, due_date; did you mean title?',
+      '3 validation errors. The path parameter `task_id` must be a UUID such as 550e8400-e29b-41d4-a716-446655440001. ' +
+        'Unknown query parameter `x`. None are allowed. ' +
+        'Unknown field `titel` in the body. Allowed: title, description, status, priority, due_date. Did you mean `title`?',
     )
   })
 
-  await t.test('more than 20 mistakes are counted and not listed', async (t) => {
+  await t.test('the detail of each kind of error is a sentence that names its place', async (t) => {
+    const details: [string, string, unknown, string, Record<string, string>?][] = [
+      [
+        'PUT',
+        `/tasks/${id}`,
+        { dueDate: '2025-12-31', status: 'complete' },
+        '2 validation errors. Unknown field `dueDate` in the body. Allowed: title, description, status, priority, due_date. Did you mean `due_date`? ' +
+          '`status` in the body must be pending, in_progress or completed. Did you mean `completed`?',
+      ],
+      ['POST', '/tasks', {}, '1 validation error. `title` in the body is required.'],
+      ['POST', '/tasks', 'null', '1 validation error. The body must be an object, not null.'],
+      [
+        'GET',
+        '/batches/latest?session=x',
+        undefined,
+        '1 validation error. Unknown query parameter `session`. Allowed: session_id. Did you mean `session_id`?',
+      ],
+      [
+        'GET',
+        '/tasks?limit=0',
+        undefined,
+        '1 validation error. The query parameter `limit` must be a whole number from 1 to 100.',
+      ],
+      [
+        'PUT',
+        `/tasks/${id}`,
+        {},
+        '1 validation error. The header `If-Match` must be the updated_at of the task in double quotes, such as "2025-12-06T10:00:00.000Z", or *.',
+        { 'if-match': 'x' },
+      ],
+    ]
+    for (const [method, path, body, detail, headers = {}] of details) {
+      t.equal((await call(method, path, body, { headers })).body.detail, detail)
+    }
+  })
+
+  await t.test('of more than 20 errors, 20 are listed and all are counted', async (t) => {
     const { body } = await call('DELETE', '/tasks/bulk', { ids: Array.from({ length: 300 }, () => 'x') })
     t.equal(body.errors.length, 20)
     t.equal(body.error_count, 300)
-    t.match(body.detail, /^300 mistakes\..* 295 more: see errors\.$/)
+    t.match(body.detail, /^300 validation errors\..* 295 more: see `errors`\.$/)
   })
 
-  await t.test('a body full of mistakes gets a short answer', async (t) => {
+  await t.test('the response to a body with 100 000 errors is short', async (t) => {
     const many = Array.from({ length: 100_000 }, (_, i) => `${i}`)
     for (const [path, body] of [
       ['/tasks/bulk', { ids: many }],
@@ -283,7 +345,7 @@ onEachDatabase(async (t, { call, plan }) => {
     }
   })
 
-  await t.test('what was meant is never applied by itself', async (t) => {
+  await t.test('a suggestion is never applied by itself', async (t) => {
     const { tasks } = await plan([{ title: 'a' }])
     for (const body of [{ status: 'done' }, { Status: 'completed' }, { titel: 'b' }]) {
       t.equal((await call('PUT', `/tasks/${tasks[0].id}`, body)).status, 422)
@@ -291,7 +353,7 @@ onEachDatabase(async (t, { call, plan }) => {
     t.same((await call('GET', `/tasks/${tasks[0].id}`)).body, tasks[0])
   })
 
-  await t.test('the words that agents use for something else are understood', async (t) => {
+  await t.test('other words for a field or value get a suggestion', async (t) => {
     const meant = async (body: object) => (await call('POST', '/tasks', body)).body.errors.at(-1).did_you_mean
     for (const [word, status] of Object.entries({
       todo: 'pending',
@@ -328,7 +390,7 @@ onEachDatabase(async (t, { call, plan }) => {
     }
   })
 
-  await t.test('nothing of a refused request is kept', async (t) => {
+  await t.test('a rejected request stores nothing', async (t) => {
     const session_id = randomUUID()
     await call('POST', '/tasks', { title: 'a', session_id, x: 1 })
     await call('POST', '/tasks?x=1', { title: 'a', session_id })

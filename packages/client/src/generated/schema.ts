@@ -426,27 +426,27 @@ export interface Health {
      */
     database: "healthy" | "unhealthy";
 }
-/** Why a request failed, in the form of RFC 9457. */
+/** Why a request failed: problem details as defined by RFC 9457. */
 export interface Problem {
     /**
-     * The kind of problem, as a URI made from `error_code`.
+     * A URI for the kind of problem, made from `error_code`.
      * Format: uri
      * @example urn:aklp:problem:validation_error
      */
     type: string;
     /**
-     * The kind of problem in a few words; the same for every one of the kind.
-     * @example The request breaks the schema
+     * A short summary of the kind of problem. It is the same for every problem with this `error_code`.
+     * @example The request is invalid
      */
     title: string;
     /**
-     * The HTTP status.
+     * The HTTP status code.
      * @example 422
      */
     status: number;
     /**
-     * What went wrong this time and what to do about it.
-     * @example 1 mistake. status in the body must be pending, in_progress or completed; did you mean completed?
+     * What went wrong with this request and what to do about it.
+     * @example 1 validation error. `status` in the body must be pending, in_progress or completed. Did you mean `completed`?
      */
     detail: string;
     /**
@@ -455,36 +455,36 @@ export interface Problem {
      */
     instance: string;
     /**
-     * The kind of problem, for programs. A code never changes its meaning.
+     * The kind of problem, for use in programs. A code never changes its meaning.
      * @example validation_error
      * @enum {string}
      */
-    error_code: "bad_request" | "invalid_json" | "empty_body" | "unauthorized" | "forbidden" | "task_not_found" | "batch_not_found" | "route_not_found" | "method_not_allowed" | "idempotency_in_progress" | "task_changed" | "request_timeout" | "body_too_large" | "unsupported_media_type" | "validation_error" | "rate_limited" | "idempotency_key_reused" | "headers_too_large" | "internal_error" | "database_unavailable" | "issuer_unavailable" | "overloaded" | "shutting_down" | "timeout";
+    error_code: "bad_request" | "invalid_json" | "empty_body" | "unauthorized" | "forbidden" | "task_not_found" | "batch_not_found" | "route_not_found" | "method_not_allowed" | "request_timeout" | "idempotency_in_progress" | "task_changed" | "body_too_large" | "unsupported_media_type" | "validation_error" | "idempotency_key_reused" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "issuer_unavailable" | "overloaded" | "shutting_down" | "timeout";
     /**
-     * The request’s id, which names it in the logs; also in the header X-Request-ID.
+     * The id of the request in the logs; also in the `X-Request-ID` header.
      * @example 019b0f3e-7c00-7000-8000-00000000000f
      */
     request_id: string;
-    /** Every mistake in the request, 20 at most. Only with `validation_error`. */
+    /** All validation errors of the request, up to 20. Only with `validation_error`. */
     errors?: {
         /**
-         * The part of the request.
+         * The part of the request that is invalid.
          * @example body
          * @enum {string}
          */
         in: "body" | "query" | "path" | "header";
         /**
-         * The field in it, as `title` or `tasks[3].status`; empty for the whole.
+         * The field or parameter in that part, such as `title` or `tasks[3].status`; empty for the whole part.
          * @example status
          */
         path: string;
         /**
-         * What is wrong with it.
+         * The rule that it breaks.
          * @example must be pending, in_progress or completed
          */
         message: string;
         /**
-         * The values, or the names of fields or parameters, that exist there.
+         * The allowed values, or for an unknown name the allowed names of fields or parameters.
          * @example [
          *       "pending",
          *       "in_progress",
@@ -493,14 +493,14 @@ export interface Problem {
          */
         allowed?: (string | null)[];
         /**
-         * The allowed one that was probably meant.
+         * The allowed value or name that was probably meant. The service never applies it by itself.
          * @example completed
          */
         did_you_mean?: string;
     }[];
     current?: Task;
     /**
-     * How many mistakes there are, also those that `errors` leaves out. Only with `validation_error`.
+     * The number of validation errors, including those left out of `errors`. Only with `validation_error`.
      * @example 1
      */
     error_count?: number;

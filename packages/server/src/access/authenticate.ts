@@ -80,7 +80,7 @@ export function protect(api: FastifyInstance, config: Config) {
   })
 }
 
-const UNKNOWN = 'The key is not known here. Check that it is whole, and meant for this service.'
+const UNKNOWN = 'The key is unknown. Check that it is complete and belongs to this service.'
 
 /** The key or token of a request (RFC 6750, section 2.1); in the URL it would get into logs. */
 const credentialOf = ({ headers }: FastifyRequest) =>
@@ -93,7 +93,7 @@ const unauthorized = (scope: Scope, detail?: string) =>
 const forbidden = (scope: Scope) =>
   new ApiError(
     'forbidden',
-    `This operation needs the scope ${scope}, which the key or token does not have. Use one that has it.`,
+    `This operation requires the scope \`${scope}\`, which the key or token does not have. Use one that has it.`,
     challenge(scope, 'insufficient_scope'),
   )
 

@@ -1,14 +1,14 @@
-/** In which session a caller creates. */
+/** The session in which a caller creates. */
 
 import type { Caller } from '../http/caller.js'
-import { mistaken } from '../http/problem.js'
+import { validationError } from '../http/problem.js'
 
-/** Most sessions of a caller that one answer lists. */
+/** Most sessions of a caller that one response lists. */
 const MAX_LISTED = 20
 
 /**
- * The session of what `caller` creates: the one it asks for, or its own where it has exactly one. Throws what is answered
- * to any other: the same for a session that exists as for one that does not.
+ * The session of what `caller` creates: the requested one, or the only session of the caller. Throws a validation error
+ * for any other session; it is the same whether that session exists or not.
  */
 export function sessionFor(caller: Caller, session_id: string | null | undefined): string | null | undefined {
   const { sessions } = caller
@@ -17,7 +17,7 @@ export function sessionFor(caller: Caller, session_id: string | null | undefined
   if (session_id != null && sessions.includes(session_id.toLowerCase())) return session_id
   const message =
     sessions.length === 0
-      ? 'cannot be given: the key or token works in no session'
+      ? 'cannot be used: the key or token has access to no session'
       : `must be ${sessions.length === 1 ? 'the session' : 'one of the sessions'} of the key or token`
-  throw mistaken([{ in: 'body', path: 'session_id', message, allowed: sessions.slice(0, MAX_LISTED) }])
+  throw validationError([{ in: 'body', path: 'session_id', message, allowed: sessions.slice(0, MAX_LISTED) }])
 }

@@ -3,6 +3,7 @@
 import { type Static, Type } from '@sinclair/typebox'
 import { PageOf, pageParameters } from '../http/paging.js'
 import { answered, Nullable, ref, Strict, Text, Timestamp, Uuid, UuidFilter } from '../http/schemas.js'
+import type { Synonyms } from '../http/suggest.js'
 import { example, MAX_ITEMS, Task, TaskCreate } from '../tasks/schemas.js'
 
 const session_id = Nullable(
@@ -70,6 +71,9 @@ export const LatestBatchQuery = Strict(ofSession)
 export type LatestBatchQuery = Static<typeof LatestBatchQuery>
 
 export const BatchParams = Type.Object({ batch_id: Uuid('The batch’s id.', example.batch_id) })
+
+/** Other words for the fields of batches. */
+export const batchSynonyms: Synonyms = { why: ['reason'], goal: ['reason'] }
 
 /** The schemas that get a name in the OpenAPI document. */
 export const batchComponents = [Batch, BatchCreate, BatchPage]

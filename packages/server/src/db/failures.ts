@@ -1,5 +1,7 @@
 /** Why a statement failed, as far as it matters outside: the database could not be asked, or something else. */
 
+import { DrizzleQueryError } from 'drizzle-orm/errors'
+
 /** The driver could not reach the server, or lost it, or its disk: codes of postgres.js and of Node. */
 const connectionCodes = new Set([
   'CONNECTION_CLOSED',
@@ -32,6 +34,31 @@ const unavailableStates = /^(08|53|57|58|40)...$|^55P03$|^25006$/
 export function driverError(error: unknown): { code?: unknown; message?: unknown } {
   const cause = error instanceof Error ? error.cause : undefined
   return (cause ?? error ?? {}) as { code?: unknown; message?: unknown }
+}
+
+/** What the log says of an error. */
+export interface LoggedError {
+  type: string
+  code?: unknown
+  message: string
+  stack?: string | undefined
+}
+
+/**
+ * An unexpected error for the log. For an error of PostgreSQL only code and message are logged: its other fields contain
+ * SQL and values, as does the message of a DrizzleQueryError.
+ */
+export function toLoggedError(thrown: unknown): LoggedError {
+  const error = thrown instanceof DrizzleQueryError ? thrown.cause : thrown
+  if (!(error instanceof Error)) return { type: typeof error, message: 'not an Error' }
+  const { code, message, stack } = error as NodeJS.ErrnoException
+  // Both drivers copy the fields of PostgreSQL's response. The class of PGlite has no readable name.
+  if ('severity' in error) {
+    // Only the messages of data exceptions (class 22) quote values.
+    const safe = String(code).startsWith('22') ? message.replace(/".*"/s, '"…"') : message
+    return { type: 'PostgresError', code, message: safe }
+  }
+  return { type: error.constructor.name, ...(code !== undefined && { code }), message, stack }
 }
 
 /** Whether a statement gave up waiting for another that holds its rows. */

@@ -1,10 +1,10 @@
-/** Request bodies: JSON in UTF-8 and nothing else. */
+/** Request bodies: only JSON in UTF-8. */
 import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { parse as parseJson } from 'secure-json-parse'
 import { ApiError } from './problem.js'
 
-/** Reads JSON in UTF-8 and nothing else. A body that is not there is no error until an operation needs one. */
+/** Accepts only JSON in UTF-8. A missing body is an error only for operations that require one. */
 export function parseOnlyJson(app: FastifyInstance) {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
@@ -12,12 +12,20 @@ export function parseOnlyJson(app: FastifyInstance) {
     { parseAs: 'buffer' },
     async (_request: FastifyRequest, body: Buffer) => {
       if (body.length === 0) return undefined
-      if (!isUtf8(body)) throw new ApiError('invalid_json', 'The body is not UTF-8.')
+      if (!isUtf8(body))
+        throw new ApiError(
+          'invalid_json',
+          'The body is not UTF-8. Encode it as UTF-8 and send the request again.',
+        )
       try {
-        // A byte order mark is ignored (RFC 8259, section 8.1), and __proto__ is refused.
+        // A byte order mark is ignored (RFC 8259, section 8.1), and __proto__ is rejected.
         return parseJson(body.toString().replace(/^\uFEFF/, ''))
       } catch (error) {
-        throw new ApiError('invalid_json', `The body is not valid JSON: ${(error as Error).message}.`)
+        const { message } = error as Error
+        throw new ApiError(
+          'invalid_json',
+          `The body is not valid JSON: ${message}. Correct the JSON and send the request again.`,
+        )
       }
     },
   )

@@ -1,118 +1,157 @@
 /**
- * Every error of the service: its code, status and text. Callers act on `error_code`, which never changes, and language
- * models on `detail`, which says what to do next. Nothing internal reaches a caller.
+ * Every error of the service: its code, status and text. A program acts on `error_code`, which never changes. A language
+ * model acts on `detail`: what happened, then what to do. Nothing internal is in a text.
  */
 
+type Entry = { status: number; title: string } & (
+  | { detail: string }
+  /** The detail differs from case to case and is given where the error is thrown; the OpenAPI document shows this one. */
+  | { example: string }
+)
+
 export const catalogue = {
-  bad_request: [
-    400,
-    'The request is malformed',
-    'The request could not be read: its HTTP or the percent-encoding of its path is malformed.',
-  ],
-  invalid_json: [400, 'The body is not JSON', 'The body is not valid JSON: Unexpected end of JSON input.'],
-  empty_body: [400, 'The body is empty', 'This operation takes a JSON body, and none was sent.'],
-  unauthorized: [
-    401,
-    'A key or token is needed',
-    'Send the key or token of the caller in the header Authorization, as "Bearer", a space and the key or token.',
-  ],
-  forbidden: [
-    403,
-    'The key or token does not allow it',
-    'This operation needs the scope tasks:write, which the key or token does not have. Use one that has it.',
-  ],
-  task_not_found: [
-    404,
-    'No such task',
-    'There is no task with this id. List the tasks to see which there are.',
-  ],
-  batch_not_found: [
-    404,
-    'No such batch',
-    'There is no batch with this id. List the batches to see which there are.',
-  ],
-  route_not_found: [
-    404,
-    'No such route',
-    'Nothing is at this path. /openapi.json lists the paths there are.',
-  ],
-  method_not_allowed: [
-    405,
-    'The path has no such method',
-    'PATCH is not possible here. Possible: DELETE, GET, HEAD, PUT.',
-  ],
-  idempotency_in_progress: [
-    409,
-    'A request with this key is in progress',
-    'An earlier request with this Idempotency-Key has not finished. Send the same request again after Retry-After seconds: it will get the answer of the earlier one.',
-  ],
-  task_changed: [
-    412,
-    'The task was changed',
-    'Somebody changed the task since you read it; nothing was done. Look at current, and if the change still makes sense send it again with If-Match of its updated_at.',
-  ],
-  request_timeout: [
-    408,
-    'The request took too long to arrive',
-    'The request did not arrive in time. Send it again.',
-  ],
-  body_too_large: [
-    413,
-    'The body is too large',
-    'The body may have at most 1 MiB. Split it into several calls.',
-  ],
-  unsupported_media_type: [
-    415,
-    'The body is not sent as JSON',
-    'Send the body as JSON in UTF-8, with the header Content-Type: application/json.',
-  ],
-  validation_error: [
-    422,
-    'The request breaks the schema',
-    '1 mistake. status in the body must be pending, in_progress or completed; did you mean completed?',
-  ],
-  rate_limited: [
-    429,
-    'Too many requests',
-    'More requests than this caller may send in a minute. Send it again after Retry-After seconds.',
-  ],
-  idempotency_key_reused: [
-    422,
-    'The key belongs to another request',
-    'This Idempotency-Key was used for another request; nothing was created. To create something else, use a new key; to repeat the earlier request, send it unchanged.',
-  ],
-  headers_too_large: [431, 'The headers are too large', 'The headers of the request are too large.'],
-  internal_error: [
-    500,
-    'The service failed',
-    'An error of the service, not of the request. It has been logged.',
-  ],
-  database_unavailable: [
-    503,
-    'The database is unavailable',
-    'The database cannot be reached for the moment. Send the same request again after Retry-After seconds; before repeating a create, look whether it took effect.',
-  ],
-  issuer_unavailable: [
-    503,
-    'The issuer of the token is unavailable',
-    'The token cannot be checked, since the keys of its issuer cannot be read for the moment. Send the same request again after Retry-After seconds.',
-  ],
-  overloaded: [
-    503,
-    'The service is overloaded',
-    'More requests came than the service can answer, and this one was refused: nothing of it took effect. Send it again after Retry-After seconds.',
-  ],
-  shutting_down: [
-    503,
-    'The service is about to stop',
-    'The service is about to stop. Send the request again after Retry-After seconds: another instance answers it.',
-  ],
-  timeout: [
-    503,
-    'The request was not finished in time',
-    'The request was not finished in time; it may still take effect. Look before sending it again, after Retry-After seconds.',
-  ],
-} as const satisfies Record<string, readonly [status: number, title: string, detail: string]>
+  bad_request: {
+    status: 400,
+    title: 'The request is malformed',
+    detail:
+      'The HTTP syntax of the request or the percent-encoding of its path is malformed. Correct it before you send the request again.',
+  },
+  invalid_json: {
+    status: 400,
+    title: 'The body is not valid JSON',
+    example:
+      'The body is not valid JSON: Unexpected end of JSON input. Correct the JSON and send the request again.',
+  },
+  empty_body: {
+    status: 400,
+    title: 'The body is empty',
+    detail:
+      'This operation requires a JSON body, but the request has none. Send a JSON object with the header `Content-Type: application/json`.',
+  },
+  unauthorized: {
+    status: 401,
+    title: 'A key or token is required',
+    detail:
+      'The request has no key or token. Send one in the `Authorization` header, as `Bearer <key or token>`.',
+  },
+  forbidden: {
+    status: 403,
+    title: 'The key or token lacks the required scope',
+    example:
+      'This operation requires the scope `tasks:write`, which the key or token does not have. Use one that has it.',
+  },
+  task_not_found: {
+    status: 404,
+    title: 'Task not found',
+    detail: 'No task has this id. List the tasks to find the ids that exist.',
+  },
+  batch_not_found: {
+    status: 404,
+    title: 'Batch not found',
+    detail: 'No batch has this id. List the batches to find the ids that exist.',
+  },
+  route_not_found: {
+    status: 404,
+    title: 'Route not found',
+    detail: 'No route has this path. `/openapi.json` lists all paths.',
+  },
+  method_not_allowed: {
+    status: 405,
+    title: 'Method not allowed',
+    example: 'PATCH is not allowed on this path. Allowed: DELETE, GET, HEAD, PUT.',
+  },
+  request_timeout: {
+    status: 408,
+    title: 'The request took too long to arrive',
+    detail: 'The request did not arrive within the time limit and was not processed. Send it again.',
+  },
+  idempotency_in_progress: {
+    status: 409,
+    title: 'A request with this idempotency key is in progress',
+    detail:
+      'An earlier request with this `Idempotency-Key` has not finished yet. Retry the same request after `Retry-After` seconds to get the response of the earlier one.',
+  },
+  task_changed: {
+    status: 412,
+    title: 'The task has changed',
+    detail:
+      'The task has changed since you read it, and this request had no effect. Read `current`. If your change still makes sense, send it again with the `updated_at` of `current`, in double quotes, as `If-Match`.',
+  },
+  body_too_large: {
+    status: 413,
+    title: 'The body is too large',
+    detail: 'The body is larger than 1 MiB. Split it into several requests.',
+  },
+  unsupported_media_type: {
+    status: 415,
+    title: 'The body is not sent as JSON',
+    detail:
+      'The service accepts only JSON in UTF-8. Send the body with the header `Content-Type: application/json`.',
+  },
+  validation_error: {
+    status: 422,
+    title: 'The request is invalid',
+    example:
+      '1 validation error. `status` in the body must be pending, in_progress or completed. Did you mean `completed`?',
+  },
+  idempotency_key_reused: {
+    status: 422,
+    title: 'Idempotency key already used with a different request',
+    detail:
+      'This `Idempotency-Key` was already used with a different request, so nothing was created. To create something else, use a new key. To retry the earlier request, send it unchanged.',
+  },
+  rate_limited: {
+    status: 429,
+    title: 'Too many requests',
+    detail: 'The caller has exceeded its number of requests per minute. Retry after `Retry-After` seconds.',
+  },
+  headers_too_large: {
+    status: 431,
+    title: 'The headers are too large',
+    detail: 'The headers of the request are too large. Send fewer or shorter headers.',
+  },
+  internal_error: {
+    status: 500,
+    title: 'Internal error',
+    detail:
+      'The service failed, and the request is not the cause. The error has been logged: report the `request_id` to the operator of the service.',
+  },
+  database_unavailable: {
+    status: 503,
+    title: 'The database is unavailable',
+    detail:
+      'The database is unavailable at the moment. Retry the same request after `Retry-After` seconds. Before you retry a create without an `Idempotency-Key`, check whether it took effect.',
+  },
+  issuer_unavailable: {
+    status: 503,
+    title: 'The token issuer is unavailable',
+    detail:
+      'The token cannot be verified, because the keys of its issuer cannot be loaded at the moment. Retry the same request after `Retry-After` seconds.',
+  },
+  overloaded: {
+    status: 503,
+    title: 'The service is overloaded',
+    detail:
+      'The service is overloaded and rejected this request before processing it. Retry after `Retry-After` seconds.',
+  },
+  shutting_down: {
+    status: 503,
+    title: 'The service is shutting down',
+    detail:
+      'This instance of the service is shutting down. Retry after `Retry-After` seconds to reach another instance.',
+  },
+  timeout: {
+    status: 503,
+    title: 'The request timed out',
+    detail:
+      'The request did not finish within the time limit and may still take effect. Check whether it did, then retry after `Retry-After` seconds if it is still needed.',
+  },
+} as const satisfies Record<string, Entry>
 
 /** What went wrong, for a program. A code never changes its meaning. */
 export type ErrorCode = keyof typeof catalogue
+
+/** A code with a detail of its own. Any other needs one where it is thrown: a default text must never be wrong. */
+export type FixedErrorCode = {
+  [Code in ErrorCode]: (typeof catalogue)[Code] extends { detail: string } ? Code : never
+}[ErrorCode]

@@ -1,19 +1,19 @@
-/** Requests that are not readable HTTP. */
+/** Requests that are not valid HTTP. */
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { newId } from '../db/ids.js'
-import type { ErrorCode } from './catalogue.js'
+import type { FixedErrorCode } from './catalogue.js'
 import { ApiError, toProblem } from './problem.js'
 
-/** How many milliseconds a peer has to read what is wrong before its connection is cut. */
-const LINGER = 1000
+/** How many milliseconds a client has to read the response before its connection is closed. */
+const LINGER_MS = 1000
 
-/** Answers what is no readable HTTP, where there is no request yet: straight to the socket, and closes it. */
+/** Responds to what is not valid HTTP. There is no request yet, so it writes to the socket, then closes it. */
 export function handleClientError(error: NodeJS.ErrnoException, socket: Socket) {
   if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
-  // Nothing was asked yet. Who opened the connection for later would take an answer for that of its first request.
+  // Nothing was sent yet. A client that opened the connection in advance would take this for the response to its first request.
   if (socket.bytesRead === 0) return socket.destroy()
-  const code: ErrorCode =
+  const code: FixedErrorCode =
     error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
       ? 'request_timeout'
       : error.code === 'HPE_HEADER_OVERFLOW'
@@ -22,8 +22,8 @@ export function handleClientError(error: NodeJS.ErrnoException, socket: Socket) 
   const id = newId()
   const problem = toProblem(new ApiError(code), { path: '', id })
   const body = JSON.stringify(problem)
-  // A peer that takes no notice of the end would keep the socket.
-  const linger = setTimeout(() => socket.destroy(), LINGER)
+  // A client that ignores the end of the stream would keep the socket open.
+  const linger = setTimeout(() => socket.destroy(), LINGER_MS)
   socket.once('close', () => clearTimeout(linger))
   socket.end(
     [

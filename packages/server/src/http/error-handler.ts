@@ -1,22 +1,21 @@
-/** The one error handler: makes a problem of whatever was thrown. */
-import type { ErrorObject } from 'ajv'
+/** The one error handler: turns whatever was thrown into a problem. */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
-import { driverError, isUnavailable } from '../db/failures.js'
+import { isUnavailable, toLoggedError } from '../db/failures.js'
 import { pathOf } from '../telemetry/logging.js'
-import { catalogue, type ErrorCode } from './catalogue.js'
+import { catalogue, type FixedErrorCode } from './catalogue.js'
 import {
   ApiError,
   MAX_ERRORS,
-  mistaken,
   type Problem,
   RETRY_AFTER,
-  repeatable,
+  retryable,
   toProblem,
+  validationError,
 } from './problem.js'
-import { explain } from './validation.js'
+import { type Check, explain } from './validation.js'
 
 /** Errors that Fastify raises before a handler runs, by their code. */
-const fastifyErrors: Record<string, ErrorCode> = {
+const fastifyErrors: Record<string, FixedErrorCode> = {
   FST_ERR_BAD_URL: 'bad_request',
   FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
@@ -25,16 +24,16 @@ const fastifyErrors: Record<string, ErrorCode> = {
 
 function toApiError(error: FastifyError, request: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error
-  if (error.validation) return validationError(request)
+  if (error.validation) return checkEveryPart(request)
   const code = fastifyErrors[error.code]
   if (code !== undefined) return new ApiError(code)
-  // A request that was cut off while it was read has no code of Fastify's, but a status.
+  // A request that was cut off while being read has a status, but no code of Fastify.
   if (error.statusCode !== undefined && error.statusCode < 500) return new ApiError('bad_request')
   return new ApiError(isUnavailable(error) ? 'database_unavailable' : 'internal_error')
 }
 
-/** Fastify stops at the first part of a request that fails; this checks them all, to tell every mistake at once. */
-function validationError(request: FastifyRequest): ApiError {
+/** Fastify stops at the first part of a request that is invalid. This checks all parts, to report every error at once. */
+function checkEveryPart(request: FastifyRequest): ApiError {
   const errors: NonNullable<Problem['errors']> = []
   let error_count = 0
   for (const [part, place] of [
@@ -43,14 +42,15 @@ function validationError(request: FastifyRequest): ApiError {
     ['headers', 'header'],
     ['body', 'body'],
   ] as const) {
-    const check = request.getValidationFunction(part)
+    const check = request.getValidationFunction(part) as Check | undefined
     const value = part === 'querystring' ? request.query : request[part]
     if (check === undefined || check(value)) continue
-    const { mistakes, count } = explain(check.errors as ErrorObject[], MAX_ERRORS - errors.length)
-    errors.push(...mistakes.map((mistake) => ({ in: place, ...mistake })))
-    error_count += count
+    const noun = place === 'body' ? 'field' : 'parameter'
+    const found = explain(check, MAX_ERRORS - errors.length, noun)
+    errors.push(...found.errors.map((error) => ({ in: place, ...error })))
+    error_count += found.count
   }
-  return mistaken(errors, error_count)
+  return validationError(errors, error_count)
 }
 
 function send(reply: FastifyReply, error: ApiError, request: FastifyRequest) {
@@ -58,7 +58,7 @@ function send(reply: FastifyReply, error: ApiError, request: FastifyRequest) {
   return (
     reply
       .code(problem.status)
-      .headers({ ...(repeatable.has(problem.status) && { 'retry-after': RETRY_AFTER }), ...error.headers })
+      .headers({ ...(retryable.has(problem.status) && { 'retry-after': RETRY_AFTER }), ...error.headers })
       .type('application/problem+json')
       // With a serializer of its own the media type stays as it is: it has no charset (RFC 9457, section 6.1).
       .serializer(JSON.stringify)
@@ -67,14 +67,15 @@ function send(reply: FastifyReply, error: ApiError, request: FastifyRequest) {
 }
 
 /**
- * The one error handler. What went wrong unforeseen is logged, without SQL, values or stack. A refusal is not: it has
- * its line as a request, and under an overload more would cost too much.
+ * The one error handler. Logs what is unexpected: an error of our own with its stack, one of the database without SQL and
+ * values. A rejected request has only its line as a request: under an overload, more would cost too much.
  */
 export function handleError(error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
   const apiError = toApiError(error, request)
-  if (apiError !== error && catalogue[apiError.code][0] >= 500) {
-    const { code, message } = driverError(error)
-    request.log.error({ error_code: apiError.code, cause: { code, message } }, 'request failed')
+  const unexpected = error === apiError ? apiError.cause : error
+  if (unexpected !== undefined && catalogue[apiError.code].status >= 500) {
+    const { code: error_code } = apiError
+    request.log.error({ error_code, error: toLoggedError(unexpected) }, 'request failed')
   }
   return send(reply, apiError, request)
 }

@@ -4,8 +4,8 @@ import type { FastifyInstance } from 'fastify'
 import { ApiError } from './problem.js'
 
 /**
- * Answers 404 for what is no route, before the body is read: whether it is JSON does not matter there.
- * And answers 405 for the other methods of every path that there is (RFC 9110, section 15.5.6).
+ * Returns 404 for an unknown path, before the body is read: its media type does not matter there. Returns 405 for the
+ * other methods of every known path (RFC 9110, section 15.5.6).
  */
 export function refuseUnknownRoutes(app: FastifyInstance) {
   app.addHook('onRequest', (request, _reply, done) => {
@@ -22,7 +22,7 @@ export function refuseUnknownRoutes(app: FastifyInstance) {
   app.addHook('onRoute', ({ url, method }) => {
     methods.set(url, [...(methods.get(url) ?? []), ...[method].flat()])
   })
-  /** To be called when all routes are there. */
+  /** Call it after all routes are registered. */
   return () => {
     for (const [url, allowed] of [...methods]) {
       const names = allowed.sort().join(', ')
@@ -33,7 +33,7 @@ export function refuseUnknownRoutes(app: FastifyInstance) {
         onRequest: (request) => {
           throw new ApiError(
             'method_not_allowed',
-            `${request.method} is not possible here. Possible: ${names}.`,
+            `${request.method} is not allowed on this path. Allowed: ${names}.`,
             { allow: names },
           )
         },

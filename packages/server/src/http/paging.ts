@@ -2,6 +2,7 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { Json } from '../db/json.js'
 import { Defaulted, ref } from './schemas.js'
+import type { Synonyms } from './suggest.js'
 
 const MAX_INTEGER = 2 ** 31 - 1
 
@@ -18,6 +19,14 @@ export const pageParameters = {
   limit: Defaulted(
     Type.Integer({ minimum: 1, maximum: 100, default: 10, description: 'Items a page, from 1 to 100.' }),
   ),
+}
+
+/** Other words for these parameters. */
+export const pageSynonyms: Synonyms = {
+  perpage: ['limit'],
+  pagesize: ['limit'],
+  size: ['limit'],
+  count: ['limit'],
 }
 
 /** A named page of a named component. */

@@ -1,41 +1,46 @@
-/** Errors as callers get them: problem details (RFC 9457). */
+/** Error responses: problem details (RFC 9457). */
 import { type Static, Type } from '@sinclair/typebox'
-import { catalogue, type ErrorCode } from './catalogue.js'
+import { catalogue, type ErrorCode, type FixedErrorCode } from './catalogue.js'
 import { responseHeaders } from './schemas.js'
-import type { Mistake } from './validation.js'
+import { type FieldError, isUnknown } from './validation.js'
 
-/** Most entries of `errors` in one answer. */
+/** Most entries of `errors` in one response. */
 export const MAX_ERRORS = 20
 
-/** Statuses after which another try makes sense, and after how many seconds. */
-export const repeatable = new Set([409, 503])
+/** Statuses after which a retry makes sense, and after how many seconds. */
+export const retryable = new Set([409, 503])
 export const RETRY_AFTER = '1'
 
-const MistakeSchema = Type.Object({
+const FieldErrorSchema = Type.Object({
   in: Type.Unsafe<'body' | 'query' | 'path' | 'header'>({
     type: 'string',
     enum: ['body', 'query', 'path', 'header'],
-    description: 'The part of the request.',
+    description: 'The part of the request that is invalid.',
     examples: ['body'],
   }),
   path: Type.String({
-    description: 'The field in it, as `title` or `tasks[3].status`; empty for the whole.',
+    description:
+      'The field or parameter in that part, such as `title` or `tasks[3].status`; empty for the whole part.',
     examples: ['status'],
   }),
   message: Type.String({
-    description: 'What is wrong with it.',
+    description: 'The rule that it breaks.',
     examples: ['must be pending, in_progress or completed'],
   }),
   allowed: Type.Optional(
     Type.Unsafe<(string | null)[]>({
       type: 'array',
       items: { type: ['string', 'null'] },
-      description: 'The values, or the names of fields or parameters, that exist there.',
+      description: 'The allowed values, or for an unknown name the allowed names of fields or parameters.',
       examples: [['pending', 'in_progress', 'completed']],
     }),
   ),
   did_you_mean: Type.Optional(
-    Type.String({ description: 'The allowed one that was probably meant.', examples: ['completed'] }),
+    Type.String({
+      description:
+        'The allowed value or name that was probably meant. The service never applies it by itself.',
+      examples: ['completed'],
+    }),
   ),
 })
 
@@ -43,81 +48,89 @@ export const Problem = Type.Object(
   {
     type: Type.String({
       format: 'uri',
-      description: 'The kind of problem, as a URI made from `error_code`.',
+      description: 'A URI for the kind of problem, made from `error_code`.',
       examples: ['urn:aklp:problem:validation_error'],
     }),
     title: Type.String({
-      description: 'The kind of problem in a few words; the same for every one of the kind.',
-      examples: ['The request breaks the schema'],
+      description:
+        'A short summary of the kind of problem. It is the same for every problem with this `error_code`.',
+      examples: [catalogue.validation_error.title],
     }),
-    status: Type.Integer({ description: 'The HTTP status.', examples: [422] }),
+    status: Type.Integer({ description: 'The HTTP status code.', examples: [422] }),
     detail: Type.String({
-      description: 'What went wrong this time and what to do about it.',
-      examples: [catalogue.validation_error[2]],
+      description: 'What went wrong with this request and what to do about it.',
+      examples: [catalogue.validation_error.example],
     }),
     instance: Type.String({ description: 'The path of the request.', examples: ['/api/v1/tasks'] }),
     error_code: Type.Unsafe<ErrorCode>({
       type: 'string',
       enum: Object.keys(catalogue),
-      description: 'The kind of problem, for programs. A code never changes its meaning.',
+      description: 'The kind of problem, for use in programs. A code never changes its meaning.',
       examples: ['validation_error'],
     }),
     request_id: Type.String({
-      description: 'The request’s id, which names it in the logs; also in the header X-Request-ID.',
+      description: 'The id of the request in the logs; also in the `X-Request-ID` header.',
       examples: ['019b0f3e-7c00-7000-8000-00000000000f'],
     }),
     errors: Type.Optional(
-      Type.Array(MistakeSchema, {
-        description: `Every mistake in the request, ${MAX_ERRORS} at most. Only with \`validation_error\`.`,
+      Type.Array(FieldErrorSchema, {
+        description: `All validation errors of the request, up to ${MAX_ERRORS}. Only with \`validation_error\`.`,
       }),
     ),
-    current: Type.Optional(
-      Type.Ref('Task', { description: 'The task as it is now. Only with `task_changed`.' }),
-    ),
+    current: Type.Optional(Type.Ref('Task', { description: 'The current task. Only with `task_changed`.' })),
     error_count: Type.Optional(
       Type.Integer({
         description:
-          'How many mistakes there are, also those that `errors` leaves out. Only with `validation_error`.',
+          'The number of validation errors, including those left out of `errors`. Only with `validation_error`.',
         examples: [1],
       }),
     ),
   },
-  { $id: 'Problem', description: 'Why a request failed, in the form of RFC 9457.' },
+  { $id: 'Problem', description: 'Why a request failed: problem details as defined by RFC 9457.' },
 )
 export type Problem = Static<typeof Problem>
 
-/** A failure with a text for the caller. */
+type Extras = Pick<Problem, 'errors' | 'error_count' | 'current'>
+
+/** An error that becomes the response. A code without a fixed detail requires one. */
 export class ApiError extends Error {
+  constructor(code: FixedErrorCode, detail?: string, headers?: Record<string, string>, extras?: Extras)
+  constructor(code: ErrorCode, detail: string, headers?: Record<string, string>, extras?: Extras)
   constructor(
     readonly code: ErrorCode,
-    detail: string = catalogue[code][2],
+    detail?: string,
     readonly headers: Record<string, string> = {},
-    readonly extras: Pick<Problem, 'errors' | 'error_count' | 'current'> = {},
+    readonly extras: Extras = {},
   ) {
-    super(detail)
+    super(detail ?? textOf(code))
   }
 }
 
-/** The example of a code: its text, and for a validation error an entry that fits. */
+function textOf(code: ErrorCode): string {
+  const entry = catalogue[code]
+  return 'detail' in entry ? entry.detail : entry.example
+}
+
+/** The example of a code in the OpenAPI document; that of a validation error has a matching entry in `errors`. */
 function exampleOf(code: ErrorCode): Problem {
-  const problem = toProblem(new ApiError(code), {
+  const problem = toProblem(new ApiError(code, textOf(code)), {
     path: '/api/v1/tasks',
     id: Problem.properties.request_id.examples[0],
   })
   if (code !== 'validation_error') return problem
-  const mistake = Object.fromEntries(
-    Object.entries(MistakeSchema.properties).map(([name, { examples }]) => [name, examples[0]]),
+  const error = Object.fromEntries(
+    Object.entries(FieldErrorSchema.properties).map(([name, { examples }]) => [name, examples[0]]),
   )
-  return { ...problem, errors: [mistake as Static<typeof MistakeSchema>], error_count: 1 }
+  return { ...problem, errors: [error as Static<typeof FieldErrorSchema>], error_count: 1 }
 }
 
-/** Documents error answers, for a route's `response`: one entry a status, with an example for each code. */
+/** Documents error responses, for a route's `response`: one entry per status, with an example for each code. */
 export function problems(...codes: ErrorCode[]) {
   const responses: Record<number, { description: string; headers: object; content: object }> = {}
-  for (const status of new Set(codes.map((code) => catalogue[code][0]))) {
-    const ofStatus = codes.filter((code) => catalogue[code][0] === status)
+  for (const status of new Set(codes.map((code) => catalogue[code].status))) {
+    const ofStatus = codes.filter((code) => catalogue[code].status === status)
     responses[status] = {
-      description: ofStatus.map((code) => `\`${code}\`: ${catalogue[code][1]}.`).join(' '),
+      description: ofStatus.map((code) => `\`${code}\`: ${catalogue[code].title}.`).join(' '),
       headers: { ...responseHeaders, ...headersOf[status] },
       content: {
         'application/problem+json': {
@@ -133,13 +146,14 @@ export function problems(...codes: ErrorCode[]) {
 const retryAfterHeader = {
   'Retry-After': {
     type: 'string',
-    description: `After how many seconds another try makes sense, as \`${RETRY_AFTER}\`.`,
+    description: `The number of seconds to wait before a retry, such as \`${RETRY_AFTER}\`.`,
   },
 }
 const challengeHeader = {
   'WWW-Authenticate': {
     type: 'string',
-    description: 'The challenge of RFC 6750: `error` says what is wrong, `scope` what the operation needs.',
+    description:
+      'The challenge of RFC 6750: `error` is the reason, `scope` is the scope that the operation requires.',
   },
 }
 /** The headers of errors, by status. */
@@ -151,7 +165,7 @@ const headersOf: Record<number, object> = {
   503: retryAfterHeader,
 }
 
-/** The errors that every operation can answer, those of one that takes a body, and of one that creates. */
+/** The errors of every operation, of operations with a body, and of operations that create. */
 export const commonProblems = [
   'bad_request',
   'unauthorized',
@@ -174,7 +188,7 @@ export const bodyProblems = [
 export const createProblems = [...bodyProblems, 'idempotency_in_progress', 'idempotency_key_reused'] as const
 
 export function toProblem(error: ApiError, request: { path: string; id: string }): Problem {
-  const [status, title] = catalogue[error.code]
+  const { status, title } = catalogue[error.code]
   return {
     type: `urn:aklp:problem:${error.code}`,
     title,
@@ -187,26 +201,40 @@ export function toProblem(error: ApiError, request: { path: string; id: string }
   }
 }
 
-/** Tells the mistakes of a request. */
-export function mistaken(errors: NonNullable<Problem['errors']>, error_count = errors.length): ApiError {
-  const told = errors.slice(0, 5).map(sentence)
-  const rest = error_count - told.length
+/** Most validation errors that `detail` puts into words. */
+const MAX_IN_DETAIL = 5
+
+/** A request that breaks its schema. `error_count` includes the errors left out of `errors`. */
+export function validationError(
+  errors: NonNullable<Problem['errors']>,
+  error_count = errors.length,
+): ApiError {
+  const reported = errors.slice(0, MAX_IN_DETAIL)
+  const rest = error_count - reported.length
   const detail = [
-    error_count === 1 ? '1 mistake.' : `${error_count} mistakes.`,
-    ...told,
-    ...(rest > 0 ? [`${rest} more: see errors.`] : []),
+    `${error_count} validation ${error_count === 1 ? 'error' : 'errors'}.`,
+    ...reported.map(sentence),
+    ...(rest > 0 ? [`${rest} more: see \`errors\`.`] : []),
   ].join(' ')
   return new ApiError('validation_error', detail, {}, { errors, error_count })
 }
 
-function sentence({ in: place, path, message, did_you_mean }: Mistake & { in: string }): string {
-  const subject =
-    place === 'body'
-      ? path
-        ? `${path} in the body`
-        : 'The body'
-      : place === 'header'
-        ? `The header ${path}`
-        : `The ${place} parameter ${path || '""'}`
-  return `${subject} ${message}${did_you_mean === undefined ? '.' : `; did you mean ${did_you_mean}?`}`
+function sentence(error: FieldError & { in: string }): string {
+  const { message, allowed = [], did_you_mean } = error
+  const text = isUnknown(error)
+    ? `Unknown ${unknownName(error)}. ${allowed.length > 0 ? `Allowed: ${allowed.join(', ')}` : 'None are allowed'}.`
+    : `${subject(error)} ${message}.`
+  return did_you_mean === undefined ? text : `${text} Did you mean \`${did_you_mean}\`?`
 }
+
+const unknownName = ({ in: place, path }: FieldError & { in: string }) =>
+  place === 'body' ? `field \`${path}\` in the body` : `${place} parameter \`${path}\``
+
+function subject({ in: place, path }: FieldError & { in: string }): string {
+  if (place === 'body') return path ? `\`${path}\` in the body` : 'The body'
+  if (place === 'header') return `The header \`${titleCase(path)}\``
+  return `The ${place} parameter \`${path}\``
+}
+
+/** `If-Match` for `if-match`: Node reports header names in lower case. */
+const titleCase = (header: string) => header.replace(/\b[a-z]/g, (letter) => letter.toUpperCase())

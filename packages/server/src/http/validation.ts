@@ -1,27 +1,41 @@
 /**
- * Checks input against the schemas and says what is wrong in words that a language model can act on: the
- * field, the rule, the names or values that exist, and the one it probably meant. Nothing is coerced and nothing
- * is dropped; the one exception are the numbers of a query, which arrive as text.
+ * Validates input against the schemas and explains each error so that a language model can correct it: the field, the rule,
+ * the allowed names or values, and the one that was probably meant. Nothing is coerced and nothing is dropped, except that
+ * the integers of a query, which arrive as text, are parsed.
  */
 import { type TSchema, Type } from '@sinclair/typebox'
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import { Ajv, type ErrorObject } from 'ajv'
 import type { FastifyInstance } from 'fastify'
 import { formatMessages, formats } from './formats.js'
-import { suggest } from './suggest.js'
+import { type Synonyms, suggest } from './suggest.js'
 
-/** One thing that is wrong with the input. */
-export interface Mistake {
-  /** Where it is: `title`, `tasks[3].status`; empty for the whole. */
+/** One error in the input. */
+export interface FieldError {
+  /** Where it is: `title`, `tasks[3].status`; empty for the whole input. */
   path: string
   message: string
-  /** The values or names that exist there. */
+  /** The allowed values or names. */
   allowed?: (string | null)[]
-  /** The allowed one that was probably meant. Never applied by itself. */
+  /** The allowed value or name that was probably meant. Never applied by itself. */
   did_you_mean?: string
 }
 
-/** A compiler of schemas, to which the named components are known. */
-export function createCompiler(components: object[]): (schema: object) => ValidateFunction {
+/** A compiled schema. */
+export interface Check {
+  (value: unknown): boolean
+  /** The errors of the last call. */
+  errors?: ErrorObject[] | null
+  synonyms: Synonyms
+}
+
+/**
+ * A compiler of schemas that may refer to the named components. Compiling throws for a keyword that has no message.
+ * `synonyms` are other words for the names and values in the schemas.
+ */
+export function createCompiler(
+  components: { $id?: string }[],
+  synonyms: Synonyms = {},
+): (schema: TSchema) => Check {
   const ajv = new Ajv({
     allErrors: true,
     verbose: true, // errors carry the schema and the value, which the messages name
@@ -32,10 +46,14 @@ export function createCompiler(components: object[]): (schema: object) => Valida
     formats,
     schemas: components,
   })
-  return (schema) => ajv.compile(schema)
+  const byId = new Map(components.map((component) => [component.$id, component]))
+  return (schema) => {
+    assertMessages(schema, byId)
+    return Object.assign(ajv.compile(schema), { synonyms })
+  }
 }
 
-/** Reads the whole numbers of a query in place; what is no plain number is left for the check to refuse. */
+/** Parses the integers of a query in place; the check rejects what is not a plain integer. */
 export function readIntegers(schema: TSchema, query: Record<string, unknown>) {
   for (const [name, property] of Object.entries<TSchema>(schema.properties)) {
     const value = query[name]
@@ -45,36 +63,47 @@ export function readIntegers(schema: TSchema, query: Record<string, unknown>) {
 }
 
 /**
- * What failed checks found: the first `most` places, a mistake each, and how many places there are. A request may be
- * wrong in half a million places: only those that are told are looked into.
+ * Explains why a check failed: the first `most` places, with one error each, and the number of all places. A request may be
+ * wrong in half a million places: only the reported ones are explained. `noun` is what a name in the input is called.
  */
 export function explain(
-  errors: readonly ErrorObject[],
+  check: Check,
   most: number,
-): { mistakes: Mistake[]; count: number } {
-  const told: ErrorObject[] = []
+  noun: 'field' | 'parameter' = 'field',
+): { errors: FieldError[]; count: number } {
+  const reported: ErrorObject[] = []
   let count = 0
   let previous: ErrorObject | undefined
-  for (const error of errors) {
-    // What is wrong with one place stands together.
+  for (const error of check.errors ?? []) {
+    // The errors of one place follow each other.
     const again = error.instancePath === previous?.instancePath && nameOf(error) === nameOf(previous)
     previous = error
     if (!again) {
       count++
-      if (told.length < most) told.push(error)
-    } else if (error.keyword === 'enum' && count === told.length) {
-      // Where a value has the wrong type and is not in the enum either, the enum says more.
-      told[count - 1] = error
+      if (reported.length < most) reported.push(error)
+    } else if (error.keyword === 'enum' && count === reported.length) {
+      // For a value of the wrong type that is not in the enum either, the enum says more.
+      reported[count - 1] = error
     }
   }
-  return { mistakes: told.map((error) => ({ path: placeOf(error), ...describe(error) })), count }
+  const errors = reported.map((error) => {
+    const broken = rules[error.keyword]!.explain(error, noun)
+    return { path: placeOf(error), ...broken, ...meant(error, broken.allowed, check.synonyms) }
+  })
+  return { errors, count }
 }
 
-/** The name that an error is about, where it is about one that is there or missing. */
+/** Whether the error is an unknown name, and not a wrong value. */
+export const isUnknown = ({ message }: FieldError) => message.startsWith('unknown ')
+
+/** An error as one phrase: `PORT must be …`, or `session: unknown field; …`. */
+export const phrase = (error: FieldError) => `${error.path}${isUnknown(error) ? ':' : ''} ${error.message}`
+
+/** The name that an error is about: an unknown or a missing one. */
 const nameOf = ({ params }: ErrorObject): string | undefined =>
   params.additionalProperty ?? params.missingProperty
 
-/** Where an error is, the name included: `tasks[3].title` for `/tasks/3/title`. Only known names stand before the last. */
+/** Where an error is, including its name: `tasks[3].title` for `/tasks/3/title`. Only known names precede the last one. */
 function placeOf(error: ErrorObject): string {
   const path = error.instancePath
     .slice(1)
@@ -85,48 +114,124 @@ function placeOf(error: ErrorObject): string {
   return path ? `${path}.${shorten(name)}` : shorten(name)
 }
 
-/** What is wrong, as the end of a sentence that begins with the place. */
-function describe({ keyword, params, data, parentSchema = {} }: ErrorObject): Omit<Mistake, 'path'> {
-  const { minimum, maximum, minItems, maxItems, properties } = parentSchema
-  switch (keyword) {
-    case 'additionalProperties': {
-      const names = Object.keys(properties)
-      return {
-        message: `is not known; known: ${names.join(', ') || 'none'}`,
-        ...among(params.additionalProperty, names),
-      }
-    }
-    case 'required':
-      return { message: 'is required' }
-    case 'enum':
-      return { message: `must be ${list(params.allowedValues)}`, ...among(data, params.allowedValues) }
-    case 'type':
-      if (params.type === 'integer')
-        return { message: `must be a whole number from ${minimum} to ${maximum}` }
-      return { message: `must be ${list([params.type].flat().map(article))}, not ${kind(data)}` }
-    case 'minimum':
-    case 'maximum':
-      return { message: `must be a whole number from ${minimum} to ${maximum}` }
-    case 'format':
-      return { message: formatMessages[params.format as keyof typeof formats] }
-    case 'pattern':
-      return { message: 'must not be blank' }
-    case 'minLength':
-      return { message: 'must not be empty' }
-    case 'maxLength':
-      return { message: `must have at most ${params.limit} characters, has ${[...(data as string)].length}` }
-    case 'minItems':
-    case 'maxItems':
-      return { message: `must have ${minItems} to ${maxItems} items, has ${(data as unknown[]).length}` }
-    default:
-      throw new Error(`no message for the keyword ${keyword}`)
-  }
+interface Rule {
+  /** Why the message would be wrong for this schema, if it would. */
+  unfit?: (schema: TSchema) => string | false
+  /** The rule that is broken, as the end of a sentence that begins with the place. */
+  explain: (error: ErrorObject, noun: string) => Pick<FieldError, 'message' | 'allowed'>
 }
 
-function among(given: unknown, allowed: (string | null)[]): Pick<Mistake, 'allowed' | 'did_you_mean'> {
-  const names = allowed.filter((name) => name !== null)
-  const did_you_mean = typeof given === 'string' ? suggest(given, names) : undefined
-  return { allowed, ...(did_you_mean && { did_you_mean }) }
+const isInteger = (type: unknown) => [type].flat().includes('integer')
+
+const range: Rule = {
+  unfit: ({ type, minimum, maximum }) =>
+    (!isInteger(type) || minimum === undefined || maximum === undefined) &&
+    'needs an integer with minimum and maximum',
+  explain: ({ parentSchema: { minimum, maximum } = {} }) => ({
+    message: `must be a whole number from ${minimum} to ${maximum}`,
+  }),
+}
+
+const itemCount: Rule = {
+  unfit: ({ minItems, maxItems }) =>
+    (minItems === undefined || maxItems === undefined) && 'needs both minItems and maxItems',
+  explain: ({ data, parentSchema: { minItems, maxItems } = {} }) => ({
+    message: `must have ${minItems} to ${maxItems} items, has ${(data as unknown[]).length}`,
+  }),
+}
+
+/** The keywords that a schema may use, with their messages. */
+const rules: Record<string, Rule> = {
+  additionalProperties: {
+    unfit: ({ additionalProperties }) => additionalProperties !== false && 'must be false',
+    explain: ({ parentSchema: { properties } = {} }, noun) => {
+      const allowed = Object.keys(properties)
+      const names = allowed.length > 0 ? `allowed: ${allowed.join(', ')}` : 'none are allowed'
+      return { message: `unknown ${noun}; ${names}`, allowed }
+    },
+  },
+  required: { explain: () => ({ message: 'is required' }) },
+  enum: {
+    explain: ({ params }) => ({
+      message: `must be ${list(params.allowedValues)}`,
+      allowed: params.allowedValues,
+    }),
+  },
+  type: {
+    unfit: (schema) => isInteger(schema.type) && range.unfit!(schema),
+    explain: (error, noun) =>
+      error.params.type === 'integer'
+        ? range.explain(error, noun)
+        : { message: `must be ${list([error.params.type].flat().map(article))}, not ${kind(error.data)}` },
+  },
+  minimum: range,
+  maximum: range,
+  format: {
+    unfit: ({ format }) => !Object.hasOwn(formatMessages, format) && `no message for the format ${format}`,
+    explain: ({ params }) => ({ message: formatMessages[params.format as keyof typeof formats] }),
+  },
+  pattern: {
+    unfit: ({ pattern }) => pattern !== NOT_BLANK && `has a message only for ${NOT_BLANK}`,
+    explain: () => ({ message: 'must not be blank' }),
+  },
+  minLength: {
+    unfit: ({ minLength }) => minLength !== 1 && 'has a message only for 1',
+    explain: () => ({ message: 'must not be empty' }),
+  },
+  maxLength: {
+    explain: ({ params, data }) => ({
+      message: `must have at most ${params.limit} characters, has ${[...(data as string)].length}`,
+    }),
+  },
+  minItems: itemCount,
+  maxItems: itemCount,
+}
+
+/** The only pattern with a message; other rules are formats. */
+const NOT_BLANK = '\\S'
+
+/** Keywords that reject nothing by themselves. */
+const annotations = new Set([
+  '$id',
+  '$ref',
+  'title',
+  'description',
+  'default',
+  'examples',
+  'properties',
+  'items',
+])
+
+/** Throws when a schema could reject a value without a message for it. */
+function assertMessages(schema: TSchema, components: Map<string | undefined, object>, place = '') {
+  for (const keyword of Object.keys(schema)) {
+    if (annotations.has(keyword)) continue
+    const rule = Object.hasOwn(rules, keyword) ? rules[keyword]! : undefined
+    const reason = rule === undefined ? 'no message for this keyword' : rule.unfit?.(schema)
+    if (typeof reason === 'string') throw new Error(`${place || 'the schema'}: ${keyword}: ${reason}`)
+  }
+  const parts: [name: string, part: TSchema][] = [
+    ...Object.entries<TSchema>(schema.properties ?? {}),
+    ...(schema.items ? [['[]', schema.items] as [string, TSchema]] : []),
+    ...(schema.$ref ? [[schema.$ref, components.get(schema.$ref)] as [string, TSchema]] : []),
+  ]
+  for (const [name, part] of parts) assertMessages(part, components, place ? `${place}.${name}` : name)
+}
+
+/** The allowed name or value that was probably meant, if one is near. */
+function meant(
+  { params, data }: ErrorObject,
+  allowed: FieldError['allowed'] = [],
+  synonyms: Synonyms,
+): Pick<FieldError, 'did_you_mean'> {
+  const given = params.additionalProperty ?? data
+  if (typeof given !== 'string') return {}
+  const did_you_mean = suggest(
+    given,
+    allowed.filter((name) => name !== null),
+    synonyms,
+  )
+  return did_you_mean === undefined ? {} : { did_you_mean }
 }
 
 const shorten = (name: string) => (name.length > 100 ? `${name.slice(0, 100)}…` : name)
@@ -143,25 +248,25 @@ const article = (type: string) =>
 const kind = (value: unknown) =>
   value === null ? 'null' : article(Array.isArray(value) ? 'array' : typeof value)
 
-/** Makes the components known to the routes, and checks requests by the rules of validation.ts. */
-export function validateStrictly(app: FastifyInstance, components: { $id?: string }[]) {
+/** Registers the named components, and validates every request as described above. */
+export function validateStrictly(app: FastifyInstance, components: { $id?: string }[], synonyms: Synonyms) {
   for (const component of components) app.addSchema(component)
-  const compile = createCompiler(components)
+  const compile = createCompiler(components, synonyms)
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
     if (httpPart === 'headers') return compile(Type.Object(lowerCased(schema.properties)))
     const check = compile(schema)
     if (httpPart !== 'querystring') return check
-    const checkQuery = (query: Record<string, unknown>) => {
-      readIntegers(schema, query)
+    const checkQuery: Check = (query) => {
+      readIntegers(schema, query as Record<string, unknown>)
       const valid = check(query)
-      checkQuery.errors = check.errors
+      checkQuery.errors = check.errors!
       return valid
     }
-    checkQuery.errors = check.errors
+    checkQuery.synonyms = synonyms
     return checkQuery
   })
 }
 
-/** Node tells the names of headers in lower case. */
+/** Node reports the names of headers in lower case. */
 const lowerCased = (properties: Record<string, TSchema>) =>
   Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name.toLowerCase(), schema]))

@@ -5,7 +5,7 @@ import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import { ApiKey } from '../access/keys.js'
 import { Defaulted, OneOf } from '../http/schemas.js'
 import { suggest } from '../http/suggest.js'
-import { createCompiler, explain, readIntegers } from '../http/validation.js'
+import { createCompiler, explain, phrase, readIntegers } from '../http/validation.js'
 
 const milliseconds = (value: number, description: string, minimum = 1) =>
   Defaulted(Type.Integer({ minimum, maximum: 3_600_000, default: value, description }))
@@ -152,9 +152,9 @@ export function loadConfig(environment: Record<string, string | undefined>): Con
   readLists(config)
   const check = createCompiler([])(Config)
   if (!check(config)) {
-    const [mistake] = explain(check.errors!, 1).mistakes
-    const { path, message, did_you_mean } = mistake!
-    throw new ConfigError(`${path} ${message}${did_you_mean ? `; did you mean ${did_you_mean}?` : ''}`)
+    const error = explain(check, 1).errors[0]!
+    const meant = error.did_you_mean
+    throw new ConfigError(`${phrase(error)}${meant ? `; did you mean ${meant}?` : ''}`)
   }
   const contradiction = findContradiction(config as Config)
   if (contradiction !== undefined) throw new ConfigError(contradiction)

@@ -4,7 +4,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import { Batch, BatchCreate } from '../batches/schemas.js'
 import { Strict } from '../http/schemas.js'
 import { toTimestamp } from '../http/timestamp.js'
-import { createCompiler, explain } from '../http/validation.js'
+import { createCompiler, explain, phrase } from '../http/validation.js'
 import { Task, TaskCreate } from '../tasks/schemas.js'
 
 const BatchRow = Strict({
@@ -55,8 +55,7 @@ export function createCheck(): (table: Table, given: GivenRow) => Checked {
     const mended = table === 'tasks' ? mend(row) : []
     const check = checks[table]
     if (check(row)) return { row: row as Row, mended }
-    const { mistakes } = explain(check.errors!, 3)
-    return { mistake: mistakes.map(({ path, message }) => `${path} ${message}`).join('; ') }
+    return { mistake: explain(check, 3).errors.map(phrase).join('; ') }
   }
 }
 
