@@ -193,6 +193,27 @@ t.test('health says that service and database work, and in which version', async
   t.match(body, { status: 'healthy', version: /^\d+\.\d+\.\d+/, database: 'healthy' })
 })
 
+t.test('50 probes at the same time share one ping', async (t) => {
+  let pings = 0
+  const slow = {
+    db: database.db,
+    async ping() {
+      pings++
+      await database.ping()
+    },
+  }
+  const { app } = await openApi({ ...database, ...slow })
+  t.teardown(() => app.close())
+  const probe = async () => {
+    const probes = Array.from({ length: 50 }, (_, i) => app.inject(i % 2 ? '/readyz' : '/health'))
+    for (const { statusCode } of await Promise.all(probes)) t.equal(statusCode, 200)
+  }
+  await probe()
+  t.equal(pings, 1)
+  await probe()
+  t.equal(pings, 2, 'a later probe pings again')
+})
+
 t.test('a problem names its kind, its status, its place and its request', async (t) => {
   const { body, headers } = await call('GET', `/tasks/${randomUUID()}?`)
   t.same(Object.keys(body), ['type', 'title', 'status', 'detail', 'instance', 'error_code', 'request_id'])

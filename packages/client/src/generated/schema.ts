@@ -406,10 +406,10 @@ export interface BatchPage {
      */
     has_prev: boolean;
 }
-/** How the service is. */
+/** The health of the service. */
 export interface Health {
     /**
-     * `healthy`, or `degraded` while the database cannot be asked.
+     * `healthy`, or `degraded` while the database is unavailable.
      * @example healthy
      * @enum {string}
      */
@@ -420,7 +420,7 @@ export interface Health {
      */
     version: string;
     /**
-     * Whether the database answers.
+     * `healthy`, or `unhealthy` while the database does not respond.
      * @example healthy
      * @enum {string}
      */

@@ -7,7 +7,7 @@ import type { Operations } from './operations.js'
 export const tools: Tool[] = [
   {
     "name": "getHealth",
-    "description": "Get the health of the service. Always answers 200 while the process runs; the body says whether the database works.",
+    "description": "Get the health of the service. Always returns 200 while the process runs. The body states whether the database responds.",
     "parameters": {
       "type": "object",
       "properties": {},

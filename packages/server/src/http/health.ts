@@ -1,4 +1,4 @@
-/** Whether the service and its database work: for people at /health, for what runs and balances it at the other two. */
+/** Health checks: `/health` for people, `/livez` for orchestrators and `/readyz` for load balancers. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type Static, Type } from '@sinclair/typebox'
 import { ApiError, problems } from './problem.js'
@@ -8,20 +8,20 @@ import { version } from './version.js'
 export const Health = Type.Object(
   {
     status: OneOf(['healthy', 'degraded'], {
-      description: '`healthy`, or `degraded` while the database cannot be asked.',
+      description: '`healthy`, or `degraded` while the database is unavailable.',
       examples: ['healthy'],
     }),
     version: Type.String({ description: 'The version of the service.', examples: ['1.0.0'] }),
     database: OneOf(['healthy', 'unhealthy'], {
-      description: 'Whether the database answers.',
+      description: '`healthy`, or `unhealthy` while the database does not respond.',
       examples: ['healthy'],
     }),
   },
-  { $id: 'Health', description: 'How the service is.' },
+  { $id: 'Health', description: 'The health of the service.' },
 )
 export type Health = Static<typeof Health>
 
-/** What a probe that succeeds answers; it looks at the status alone. */
+/** The response to a probe that succeeds; a probe looks only at the status. */
 const ok = (description: string) => ({
   description,
   headers: responseHeaders,
@@ -29,13 +29,15 @@ const ok = (description: string) => ({
 })
 
 export interface HealthOptions {
-  /** Asks the database, and fails when no answer comes in time. */
+  /** Sends a query to the database; rejects when it fails or takes too long. */
   ping: () => Promise<void>
-  /** Aborted when the service is about to stop. */
+  /** Aborted when the service begins to shut down. */
   stopping: AbortSignal | undefined
 }
 
 export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app, { ping, stopping }) => {
+  const sharedPing = shareInFlight(ping)
+
   app.get(
     '/health',
     {
@@ -44,12 +46,13 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
         operationId: 'getHealth',
         tags: ['health'],
         summary: 'Get the health of the service',
-        description: 'Always answers 200 while the process runs; the body says whether the database works.',
-        response: { 200: answer('How the service is.', ref(Health)) },
+        description:
+          'Always returns 200 while the process runs. The body states whether the database responds.',
+        response: { 200: answer('The health of the service.', ref(Health)) },
       },
     },
     async (_request, reply) => {
-      const reachable = await ping().then(
+      const reachable = await sharedPing().then(
         () => true,
         () => false,
       )
@@ -68,10 +71,10 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
       schema: {
         operationId: 'getLiveness',
         tags: ['health'],
-        summary: 'Find out whether the process works',
+        summary: 'Check whether the process is alive',
         description:
-          'Answers 200 while the process runs, whatever the database does. An orchestrator restarts a process that does not answer.',
-        response: { 200: ok('The process works.') },
+          'Returns 200 while the process runs, even if the database is unavailable. Use it as a liveness probe: an orchestrator restarts a process that does not respond.',
+        response: { 200: ok('The process is alive.') },
       },
     },
     async (_request, reply) => reply.type('text/plain').send('ok'),
@@ -84,21 +87,32 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
       schema: {
         operationId: 'getReadiness',
         tags: ['health'],
-        summary: 'Find out whether to send requests here',
+        summary: 'Check whether the service is ready for requests',
         description:
-          'Answers 200 while the database answers and the service is not about to stop, and 503 otherwise. A balancer sends requests only to those that are ready.',
+          'Returns 200 while the database responds and the service is not shutting down; 503 otherwise. Use it as a readiness probe: a load balancer sends requests only to instances that are ready.',
         response: {
-          200: ok('Requests are welcome.'),
+          200: ok('The service is ready for requests.'),
           ...problems('database_unavailable', 'shutting_down'),
         },
       },
     },
     async (_request, reply) => {
       if (stopping?.aborted) throw new ApiError('shutting_down')
-      await ping().catch(() => {
+      await sharedPing().catch(() => {
         throw new ApiError('database_unavailable')
       })
       return reply.type('text/plain').send('ok')
     },
   )
+}
+
+/** Calls that arrive while one is in flight share its result: any number of probes cost one query. */
+function shareInFlight(call: () => Promise<void>): () => Promise<void> {
+  let inFlight: Promise<void> | undefined
+  return () => {
+    inFlight ??= call().finally(() => {
+      inFlight = undefined
+    })
+    return inFlight
+  }
 }
