@@ -23,11 +23,11 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
     /**
      * Create a task.
      *
-     * Adds one task, for example an extra exercise. To write down a whole learning path, create a batch: one call for all its tasks.
+     * Creates one task, such as an extra exercise. To save a whole learning path, create a batch: it takes all tasks in one call.
      *
      * `POST /api/v1/tasks`
      *
-     * @param body A new task. Only `title` is needed.
+     * @param body A new task. Only `title` is required.
      * @param options Options for this call: idempotencyKey, timeout, signal, headers, retries.
      * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, idempotency_in_progress, body_too_large, unsupported_media_type, idempotency_key_reused, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
@@ -39,7 +39,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
     /**
      * List tasks.
      *
-     * Answers what is left or done, a page at a time. Filters add up; without any, the tasks of all sessions are listed. An agent asks with its `session_id` and `status=pending` for what is left to do.
+     * Returns tasks, one page at a time. Filters are combined with AND; without a filter, the tasks of all sessions are returned. To get the tasks that are left to do, send `session_id` and `status=pending`.
      *
      * `GET /api/v1/tasks`
      *
@@ -67,11 +67,11 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
     /**
      * Get a task.
      *
-     * Answers one task as it is now.
+     * Returns one task.
      *
      * `GET /api/v1/tasks/{task_id}`
      *
-     * @param task_id The task’s id.
+     * @param task_id The id of the task.
      * @param options Options for this call: timeout, signal, headers, retries.
      * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, task_not_found, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
@@ -81,12 +81,12 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
     /**
      * Update a task.
      *
-     * Changes the given fields and leaves the others as they are. `{"status": "completed"}` completes the task and sets its `completed_at`; any other status clears it. `{}` changes nothing.
+     * Changes the given fields; omitted fields keep their value. `{"status": "completed"}` completes the task and sets its `completed_at`; any other status clears it. `{}` changes nothing.
      *
      * `PUT /api/v1/tasks/{task_id}`
      *
-     * @param task_id The task’s id.
-     * @param body What to change. A field left out stays as it is; null clears description, priority or due_date. Nothing else can be changed: to move a task to another session or batch, create it there.
+     * @param task_id The id of the task.
+     * @param body The fields to change. An omitted field keeps its value; null clears `description`, `priority` or `due_date`. Other fields cannot be changed: to move a task to another session or batch, create it there.
      * @param options Options for this call: ifUnchangedSince, timeout, signal, headers, retries.
      * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, task_not_found, request_timeout, task_changed, body_too_large, unsupported_media_type, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
@@ -98,11 +98,11 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
     /**
      * Delete a task.
      *
-     * Deletes one task for good. Takes no body.
+     * Deletes one task permanently. The request has no body.
      *
      * `DELETE /api/v1/tasks/{task_id}`
      *
-     * @param task_id The task’s id.
+     * @param task_id The id of the task.
      * @param options Options for this call: ifUnchangedSince, timeout, signal, headers, retries.
      * @throws {AklpError} with one of these codes: invalid_json, bad_request, unauthorized, forbidden, task_not_found, task_changed, body_too_large, unsupported_media_type, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
@@ -112,11 +112,11 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
     /**
      * Update several tasks.
      *
-     * Changes up to 500 tasks in one call, all or none. One invalid item refuses the whole request; ids that no task has are skipped and listed in `not_found`.
+     * Changes up to 500 tasks in one transaction. If one item is invalid, the whole request is rejected. Unknown ids are skipped and returned in `not_found`.
      *
      * `PUT /api/v1/tasks/bulk`
      *
-     * @param tasks The changes, 1 to 500. An id given twice is changed in the order given and listed once.
+     * @param tasks The changes, 1 to 500. Changes with the same id are applied in the order of the request, and the task is returned once.
      * @param options Options for this call: timeout, signal, headers, retries.
      * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, body_too_large, unsupported_media_type, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
@@ -128,11 +128,11 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
     /**
      * Delete several tasks.
      *
-     * Deletes up to 500 tasks in one call, all or none, for example the completed ones. Ids that no task has are skipped and listed in `not_found`. The ids stand in a JSON body.
+     * Deletes up to 500 tasks in one transaction, for example all completed tasks. The ids are in the JSON body. Unknown ids are skipped and returned in `not_found`.
      *
      * `DELETE /api/v1/tasks/bulk`
      *
-     * @param ids The ids of the tasks to delete, 1 to 500. An id given twice counts once.
+     * @param ids The ids of the tasks to delete, 1 to 500. A repeated id counts once.
      * @param options Options for this call: timeout, signal, headers, retries.
      * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, body_too_large, unsupported_media_type, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
@@ -146,11 +146,11 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
     /**
      * Create a batch of tasks.
      *
-     * Writes down a learning path: up to 500 tasks in the order to work through, in one call, whole or not at all.
+     * Saves a learning path: creates up to 500 tasks in one transaction, in the order in which to work on them.
      *
      * `POST /api/v1/batches`
      *
-     * @param body A new batch with all its tasks: created whole or not at all.
+     * @param body A new batch with all its tasks, created in one transaction.
      * @param options Options for this call: idempotencyKey, timeout, signal, headers, retries.
      * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, idempotency_in_progress, body_too_large, unsupported_media_type, idempotency_key_reused, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
@@ -162,7 +162,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
     /**
      * List batches.
      *
-     * Answers batches with their tasks, newest first, a page at a time.
+     * Returns batches with their tasks, newest first, one page at a time.
      *
      * `GET /api/v1/batches`
      *
@@ -190,7 +190,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
     /**
      * Get the latest batch.
      *
-     * Answers the batch created last, with its tasks as they are now: where the learner stands. With `session_id`, the latest of that session. Where there is none yet the answer is the JSON value `null`, not an error.
+     * Returns the most recently created batch with its current tasks, which shows the progress of the learner. With `session_id`, returns the latest batch of that session. If there is no batch, returns the JSON value `null`, not an error.
      *
      * `GET /api/v1/batches/latest`
      *
@@ -204,11 +204,11 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
     /**
      * Get a batch.
      *
-     * Answers one batch with its tasks as they are now, in the order they were given.
+     * Returns one batch with its current tasks, in the order in which they were created.
      *
      * `GET /api/v1/batches/{batch_id}`
      *
-     * @param batch_id The batch’s id.
+     * @param batch_id The id of the batch.
      * @param options Options for this call: timeout, signal, headers, retries.
      * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, batch_not_found, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */

@@ -17,13 +17,13 @@ export const tools: Tool[] = [
   },
   {
     "name": "createTask",
-    "description": "Create a task. Adds one task, for example an extra exercise. To write down a whole learning path, create a batch: one call for all its tasks.",
+    "description": "Create a task. Creates one task, such as an extra exercise. To save a whole learning path, create a batch: it takes all tasks in one call.",
     "parameters": {
       "type": "object",
       "properties": {
         "title": {
           "maxLength": 255,
-          "description": "What to do, in 1 to 255 characters, not blanks only.",
+          "description": "What to do: 1 to 255 characters, not only whitespace.",
           "examples": [
             "Pod 개념 이해하기"
           ],
@@ -33,7 +33,7 @@ export const tools: Tool[] = [
         },
         "description": {
           "maxLength": 1000,
-          "description": "How to do it, in up to 1000 characters; null for none.",
+          "description": "How to do it: up to 1000 characters, or null.",
           "examples": [
             "kubectl run 명령어로 nginx Pod 생성"
           ],
@@ -49,14 +49,14 @@ export const tools: Tool[] = [
             "in_progress",
             "completed"
           ],
-          "description": "How far the task is: `pending` (not begun), `in_progress`, or `completed`.",
+          "description": "The state of the task: `pending` (not started), `in_progress` or `completed`.",
           "examples": [
             "pending"
           ],
           "default": "pending"
         },
         "priority": {
-          "description": "How much it matters: `high` is needed for the next step, `medium` helps, `low` is optional; null for not set.",
+          "description": "How important it is: `high` (required for the next step), `medium` (helpful) or `low` (optional); null if not set.",
           "examples": [
             "high"
           ],
@@ -72,7 +72,7 @@ export const tools: Tool[] = [
           ]
         },
         "due_date": {
-          "description": "When it is due; null for never. RFC 3339; without an offset it is taken as UTC, and a date alone as its midnight in UTC.",
+          "description": "When it is due; null for no due date. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.",
           "examples": [
             "2025-12-07T23:59:59Z"
           ],
@@ -83,7 +83,7 @@ export const tools: Tool[] = [
           "format": "date-time"
         },
         "session_id": {
-          "description": "The agent’s session: a UUID that it makes once and sends with every call. The tasks of a batch have the session of their batch; there this field is accepted and has no effect.",
+          "description": "The session of the agent: a UUID that it generates once and sends with every call. In a batch, this field is accepted but has no effect: tasks of a batch have the session of the batch.",
           "examples": [
             "550e8400-e29b-41d4-a716-446655440001"
           ],
@@ -102,19 +102,19 @@ export const tools: Tool[] = [
   },
   {
     "name": "listTasks",
-    "description": "List tasks. Answers what is left or done, a page at a time. Filters add up; without any, the tasks of all sessions are listed. An agent asks with its `session_id` and `status=pending` for what is left to do.",
+    "description": "List tasks. Returns tasks, one page at a time. Filters are combined with AND; without a filter, the tasks of all sessions are returned. To get the tasks that are left to do, send `session_id` and `status=pending`.",
     "parameters": {
       "type": "object",
       "properties": {
         "page": {
-          "description": "Which page, from 1. A page past the end is empty and still reports the total.",
+          "description": "The page to return, from 1. A page after the last one has no items, but has the `total`.",
           "minimum": 1,
           "maximum": 2147483647,
           "default": 1,
           "type": "integer"
         },
         "limit": {
-          "description": "Items a page, from 1 to 100.",
+          "description": "The maximum number of items per page, from 1 to 100.",
           "minimum": 1,
           "maximum": 100,
           "default": 10,
@@ -140,7 +140,7 @@ export const tools: Tool[] = [
           "format": "uuid"
         },
         "sort_by": {
-          "description": "What to sort by. `priority` ranks high > medium > low, `status` ranks pending < in_progress < completed. Tasks without the value come last in both orders; equal ones are sorted by id.",
+          "description": "The field to sort by. `priority` ranks high > medium > low; `status` ranks pending < in_progress < completed. Tasks without a value come last in both orders. Tasks with equal values are sorted by id.",
           "type": "string",
           "enum": [
             "updated_at",
@@ -152,7 +152,7 @@ export const tools: Tool[] = [
           "default": "updated_at"
         },
         "order": {
-          "description": "`desc`: latest or highest first; `asc`: earliest or lowest first.",
+          "description": "The order: `desc` returns the latest or highest first, `asc` the earliest or lowest.",
           "type": "string",
           "enum": [
             "desc",
@@ -167,12 +167,12 @@ export const tools: Tool[] = [
   },
   {
     "name": "getTask",
-    "description": "Get a task. Answers one task as it is now.",
+    "description": "Get a task. Returns one task.",
     "parameters": {
       "type": "object",
       "properties": {
         "task_id": {
-          "description": "The task’s id.",
+          "description": "The id of the task.",
           "examples": [
             "019b0f3e-7c00-7000-8000-000000000001"
           ],
@@ -188,12 +188,12 @@ export const tools: Tool[] = [
   },
   {
     "name": "updateTask",
-    "description": "Update a task. Changes the given fields and leaves the others as they are. `{\"status\": \"completed\"}` completes the task and sets its `completed_at`; any other status clears it. `{}` changes nothing.",
+    "description": "Update a task. Changes the given fields; omitted fields keep their value. `{\"status\": \"completed\"}` completes the task and sets its `completed_at`; any other status clears it. `{}` changes nothing.",
     "parameters": {
       "type": "object",
       "properties": {
         "task_id": {
-          "description": "The task’s id.",
+          "description": "The id of the task.",
           "examples": [
             "019b0f3e-7c00-7000-8000-000000000001"
           ],
@@ -202,7 +202,7 @@ export const tools: Tool[] = [
         },
         "title": {
           "maxLength": 255,
-          "description": "What to do, in 1 to 255 characters, not blanks only.",
+          "description": "What to do: 1 to 255 characters, not only whitespace.",
           "examples": [
             "Pod 개념 이해하기"
           ],
@@ -212,7 +212,7 @@ export const tools: Tool[] = [
         },
         "description": {
           "maxLength": 1000,
-          "description": "How to do it, in up to 1000 characters; null for none.",
+          "description": "How to do it: up to 1000 characters, or null.",
           "examples": [
             "kubectl run 명령어로 nginx Pod 생성"
           ],
@@ -228,13 +228,13 @@ export const tools: Tool[] = [
             "in_progress",
             "completed"
           ],
-          "description": "How far the task is: `pending` (not begun), `in_progress`, or `completed`.",
+          "description": "The state of the task: `pending` (not started), `in_progress` or `completed`.",
           "examples": [
             "pending"
           ]
         },
         "priority": {
-          "description": "How much it matters: `high` is needed for the next step, `medium` helps, `low` is optional; null for not set.",
+          "description": "How important it is: `high` (required for the next step), `medium` (helpful) or `low` (optional); null if not set.",
           "examples": [
             "high"
           ],
@@ -250,7 +250,7 @@ export const tools: Tool[] = [
           ]
         },
         "due_date": {
-          "description": "When it is due; null for never. RFC 3339; without an offset it is taken as UTC, and a date alone as its midnight in UTC.",
+          "description": "When it is due; null for no due date. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.",
           "examples": [
             "2025-12-07T23:59:59Z"
           ],
@@ -269,12 +269,12 @@ export const tools: Tool[] = [
   },
   {
     "name": "deleteTask",
-    "description": "Delete a task. Deletes one task for good. Takes no body.",
+    "description": "Delete a task. Deletes one task permanently. The request has no body.",
     "parameters": {
       "type": "object",
       "properties": {
         "task_id": {
-          "description": "The task’s id.",
+          "description": "The id of the task.",
           "examples": [
             "019b0f3e-7c00-7000-8000-000000000001"
           ],
@@ -290,18 +290,18 @@ export const tools: Tool[] = [
   },
   {
     "name": "bulkUpdateTasks",
-    "description": "Update several tasks. Changes up to 500 tasks in one call, all or none. One invalid item refuses the whole request; ids that no task has are skipped and listed in `not_found`.",
+    "description": "Update several tasks. Changes up to 500 tasks in one transaction. If one item is invalid, the whole request is rejected. Unknown ids are skipped and returned in `not_found`.",
     "parameters": {
       "type": "object",
       "properties": {
         "tasks": {
           "minItems": 1,
           "maxItems": 500,
-          "description": "The changes, 1 to 500. An id given twice is changed in the order given and listed once.",
+          "description": "The changes, 1 to 500. Changes with the same id are applied in the order of the request, and the task is returned once.",
           "type": "array",
           "items": {
             "additionalProperties": false,
-            "description": "The id of a task and what to change of it, as in TaskUpdate.",
+            "description": "The id of a task and the fields to change, as in TaskUpdate.",
             "type": "object",
             "required": [
               "id"
@@ -317,7 +317,7 @@ export const tools: Tool[] = [
               },
               "title": {
                 "maxLength": 255,
-                "description": "What to do, in 1 to 255 characters, not blanks only.",
+                "description": "What to do: 1 to 255 characters, not only whitespace.",
                 "examples": [
                   "Pod 개념 이해하기"
                 ],
@@ -327,7 +327,7 @@ export const tools: Tool[] = [
               },
               "description": {
                 "maxLength": 1000,
-                "description": "How to do it, in up to 1000 characters; null for none.",
+                "description": "How to do it: up to 1000 characters, or null.",
                 "examples": [
                   "kubectl run 명령어로 nginx Pod 생성"
                 ],
@@ -343,13 +343,13 @@ export const tools: Tool[] = [
                   "in_progress",
                   "completed"
                 ],
-                "description": "How far the task is: `pending` (not begun), `in_progress`, or `completed`.",
+                "description": "The state of the task: `pending` (not started), `in_progress` or `completed`.",
                 "examples": [
                   "pending"
                 ]
               },
               "priority": {
-                "description": "How much it matters: `high` is needed for the next step, `medium` helps, `low` is optional; null for not set.",
+                "description": "How important it is: `high` (required for the next step), `medium` (helpful) or `low` (optional); null if not set.",
                 "examples": [
                   "high"
                 ],
@@ -365,7 +365,7 @@ export const tools: Tool[] = [
                 ]
               },
               "due_date": {
-                "description": "When it is due; null for never. RFC 3339; without an offset it is taken as UTC, and a date alone as its midnight in UTC.",
+                "description": "When it is due; null for no due date. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.",
                 "examples": [
                   "2025-12-07T23:59:59Z"
                 ],
@@ -387,17 +387,17 @@ export const tools: Tool[] = [
   },
   {
     "name": "bulkDeleteTasks",
-    "description": "Delete several tasks. Deletes up to 500 tasks in one call, all or none, for example the completed ones. Ids that no task has are skipped and listed in `not_found`. The ids stand in a JSON body.",
+    "description": "Delete several tasks. Deletes up to 500 tasks in one transaction, for example all completed tasks. The ids are in the JSON body. Unknown ids are skipped and returned in `not_found`.",
     "parameters": {
       "type": "object",
       "properties": {
         "ids": {
           "minItems": 1,
           "maxItems": 500,
-          "description": "The ids of the tasks to delete, 1 to 500. An id given twice counts once.",
+          "description": "The ids of the tasks to delete, 1 to 500. A repeated id counts once.",
           "type": "array",
           "items": {
-            "description": "A task to delete.",
+            "description": "The id of a task to delete.",
             "examples": [
               "019b0f3e-7c00-7000-8000-000000000001"
             ],
@@ -414,7 +414,7 @@ export const tools: Tool[] = [
   },
   {
     "name": "createBatch",
-    "description": "Create a batch of tasks. Writes down a learning path: up to 500 tasks in the order to work through, in one call, whole or not at all.",
+    "description": "Create a batch of tasks. Saves a learning path: creates up to 500 tasks in one transaction, in the order in which to work on them.",
     "parameters": {
       "type": "object",
       "properties": {
@@ -431,7 +431,7 @@ export const tools: Tool[] = [
         },
         "reason": {
           "maxLength": 10000,
-          "description": "Why the batch was planned, in up to 10000 characters; null for none.",
+          "description": "Why the batch was planned: up to 10000 characters, or null.",
           "examples": [
             "Kubernetes 기초 학습을 위한 단계별 과제입니다."
           ],
@@ -443,11 +443,11 @@ export const tools: Tool[] = [
         "tasks": {
           "minItems": 1,
           "maxItems": 500,
-          "description": "The tasks in the order to work through, 1 to 500.",
+          "description": "The tasks in the order in which to work on them, 1 to 500.",
           "type": "array",
           "items": {
             "additionalProperties": false,
-            "description": "A new task. Only `title` is needed.",
+            "description": "A new task. Only `title` is required.",
             "examples": [
               {
                 "title": "nginx Pod 생성하기",
@@ -465,7 +465,7 @@ export const tools: Tool[] = [
             "properties": {
               "title": {
                 "maxLength": 255,
-                "description": "What to do, in 1 to 255 characters, not blanks only.",
+                "description": "What to do: 1 to 255 characters, not only whitespace.",
                 "examples": [
                   "Pod 개념 이해하기"
                 ],
@@ -475,7 +475,7 @@ export const tools: Tool[] = [
               },
               "description": {
                 "maxLength": 1000,
-                "description": "How to do it, in up to 1000 characters; null for none.",
+                "description": "How to do it: up to 1000 characters, or null.",
                 "examples": [
                   "kubectl run 명령어로 nginx Pod 생성"
                 ],
@@ -491,14 +491,14 @@ export const tools: Tool[] = [
                   "in_progress",
                   "completed"
                 ],
-                "description": "How far the task is: `pending` (not begun), `in_progress`, or `completed`.",
+                "description": "The state of the task: `pending` (not started), `in_progress` or `completed`.",
                 "examples": [
                   "pending"
                 ],
                 "default": "pending"
               },
               "priority": {
-                "description": "How much it matters: `high` is needed for the next step, `medium` helps, `low` is optional; null for not set.",
+                "description": "How important it is: `high` (required for the next step), `medium` (helpful) or `low` (optional); null if not set.",
                 "examples": [
                   "high"
                 ],
@@ -514,7 +514,7 @@ export const tools: Tool[] = [
                 ]
               },
               "due_date": {
-                "description": "When it is due; null for never. RFC 3339; without an offset it is taken as UTC, and a date alone as its midnight in UTC.",
+                "description": "When it is due; null for no due date. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.",
                 "examples": [
                   "2025-12-07T23:59:59Z"
                 ],
@@ -525,7 +525,7 @@ export const tools: Tool[] = [
                 "format": "date-time"
               },
               "session_id": {
-                "description": "The agent’s session: a UUID that it makes once and sends with every call. The tasks of a batch have the session of their batch; there this field is accepted and has no effect.",
+                "description": "The session of the agent: a UUID that it generates once and sends with every call. In a batch, this field is accepted but has no effect: tasks of a batch have the session of the batch.",
                 "examples": [
                   "550e8400-e29b-41d4-a716-446655440001"
                 ],
@@ -547,19 +547,19 @@ export const tools: Tool[] = [
   },
   {
     "name": "listBatches",
-    "description": "List batches. Answers batches with their tasks, newest first, a page at a time.",
+    "description": "List batches. Returns batches with their tasks, newest first, one page at a time.",
     "parameters": {
       "type": "object",
       "properties": {
         "page": {
-          "description": "Which page, from 1. A page past the end is empty and still reports the total.",
+          "description": "The page to return, from 1. A page after the last one has no items, but has the `total`.",
           "minimum": 1,
           "maximum": 2147483647,
           "default": 1,
           "type": "integer"
         },
         "limit": {
-          "description": "Items a page, from 1 to 100.",
+          "description": "The maximum number of items per page, from 1 to 100.",
           "minimum": 1,
           "maximum": 100,
           "default": 10,
@@ -577,7 +577,7 @@ export const tools: Tool[] = [
   },
   {
     "name": "latestBatch",
-    "description": "Get the latest batch. Answers the batch created last, with its tasks as they are now: where the learner stands. With `session_id`, the latest of that session. Where there is none yet the answer is the JSON value `null`, not an error.",
+    "description": "Get the latest batch. Returns the most recently created batch with its current tasks, which shows the progress of the learner. With `session_id`, returns the latest batch of that session. If there is no batch, returns the JSON value `null`, not an error.",
     "parameters": {
       "type": "object",
       "properties": {
@@ -593,12 +593,12 @@ export const tools: Tool[] = [
   },
   {
     "name": "getBatch",
-    "description": "Get a batch. Answers one batch with its tasks as they are now, in the order they were given.",
+    "description": "Get a batch. Returns one batch with its current tasks, in the order in which they were created.",
     "parameters": {
       "type": "object",
       "properties": {
         "batch_id": {
-          "description": "The batch’s id.",
+          "description": "The id of the batch.",
           "examples": [
             "019b0f3e-7c00-7000-8000-0000000000b1"
           ],

@@ -1,33 +1,37 @@
-/** Keys: long random texts that a caller keeps to itself. The service knows only their SHA-256. */
+/** API keys: long random strings that a caller keeps secret. The service stores only their SHA-256. */
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type Static, Type } from '@sinclair/typebox'
 import { type Caller, SCOPES } from '../http/caller.js'
 import { OneOf, Strict, Text } from '../http/schemas.js'
 
-/** What the service knows of a key. */
+/** An API key as the service stores it. */
 export const ApiKey = Strict({
-  name: Text(64, 'Who has it; unique among the keys.', 'teacher', { minLength: 1, pattern: '\\S' }),
-  hash: Type.String({ format: 'sha256', description: 'Its SHA-256.' }),
-  scopes: Type.Array(OneOf(SCOPES), { description: 'What it allows.' }),
+  name: Text(64, 'The name of its owner, unique among the keys.', 'teacher', {
+    minLength: 1,
+    pattern: '\\S',
+  }),
+  hash: Type.String({ format: 'sha256', description: 'The SHA-256 of the key.' }),
+  scopes: Type.Array(OneOf(SCOPES), { description: 'The scopes that it grants.' }),
   sessions: Type.Optional(
     Type.Array(Type.String({ format: 'uuid' }), {
-      description: 'The sessions that it is bound to; every one, and what is in none, unless given.',
+      description:
+        'The sessions that it has access to; all sessions, and tasks without a session, if not set.',
     }),
   ),
 })
 export type ApiKey = Static<typeof ApiKey>
 
-/** A new key. 256 random bits cannot be guessed, and so need no slow hash; scanners for secrets know it by its prefix. */
+/** A new key. 256 random bits cannot be guessed, so a fast hash is enough. Secret scanners detect the prefix. */
 export const makeKey = () => `aklp_${randomBytes(32).toString('base64url')}`
 
 export const hashKey = (key: string) => hash('sha256', key)
 
-/** Finds who has a key. */
+/** Finds the caller of a key. */
 export function createKeyring(keys: readonly ApiKey[]): (key: string) => Caller | undefined {
   const known = keys.map(({ name, hash, scopes, sessions }) => ({
     digest: Buffer.from(hash, 'hex'),
     caller: {
-      // Nobody gets the name of a key by a token, nor the other way.
+      // The prefix prevents a token from having the name of a key, and the reverse.
       name: `key:${name}`,
       scopes,
       ...(sessions && { sessions: sessions.map((session) => session.toLowerCase()) }),
@@ -36,7 +40,7 @@ export function createKeyring(keys: readonly ApiKey[]): (key: string) => Caller 
   return (key) => {
     const digest = hash('sha256', key, 'buffer')
     let found: Caller | undefined
-    // All are compared, each in the same time: how long it takes tells nothing.
+    // All keys are compared, each in constant time, so that the duration reveals nothing.
     for (const { digest: other, caller } of known) if (timingSafeEqual(digest, other)) found = caller
     return found
   }

@@ -1,4 +1,4 @@
-/** Tokens: JWTs, signed by an issuer that the service trusts (RFC 7519, and RFC 8725 on how to check them). */
+/** Tokens: JWTs signed by an issuer that the service trusts (RFC 7519; best practices in RFC 8725). */
 
 import { hash } from 'node:crypto'
 import type { JWTPayload } from 'jose'
@@ -9,42 +9,42 @@ import { ApiError } from '../http/problem.js'
 export interface Issuer {
   issuer: string
   audience: string
-  /** Where its public keys are. */
+  /** The URL of its public keys. */
   jwksUrl: string
 }
 
-/** The token is not accepted; the message says why. */
+/** The token is rejected; the message is the reason, for the caller. */
 export class RefusedToken extends Error {}
 
-/** Signatures that need a private key: one made with a public key, or none at all, is never accepted. */
+/** Only public-key algorithms: a token that is unsigned or signed with a shared secret is never accepted. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA']
 
-/** For how many seconds the clocks of issuer and service may differ. */
+/** How many seconds the clocks of issuer and service may differ. */
 const CLOCK_TOLERANCE = 5
 
-/** A checked token is not checked again for this time, so that keys which the issuer withdraws go out of use. */
+/** How long a verified token is trusted without another check. A key that the issuer revokes is rejected after that. */
 const REMEMBERED_MS = 5 * 60_000
-/** Most of them; when there are more, all are checked again. */
+/** Most tokens that are remembered; when there are more, all are verified again. */
 const MOST_REMEMBERED = 10_000
 
-/** jose's codes for what is wrong with a token; with any other, the keys of the issuer cannot be had. */
+/** jose's codes for an invalid token. With any other code, the keys of the issuer could not be loaded. */
 const refusals: Record<string, string> = {
-  ERR_JWT_EXPIRED: 'The token has expired; get a new one',
-  ERR_JWT_CLAIM_VALIDATION_FAILED: 'A claim of the token is missing or wrong',
-  ERR_JWT_INVALID: 'The token is no JWT',
-  ERR_JWS_INVALID: 'The token is no signed JWT',
-  ERR_JWS_SIGNATURE_VERIFICATION_FAILED: 'The signature of the token is not that of its issuer',
-  ERR_JWKS_NO_MATCHING_KEY: 'The token is signed with a key that its issuer does not have',
-  ERR_JWKS_MULTIPLE_MATCHING_KEYS: 'The token does not say with which key it is signed',
+  ERR_JWT_EXPIRED: 'The token has expired. Request a new one',
+  ERR_JWT_CLAIM_VALIDATION_FAILED: 'A claim of the token is missing or invalid',
+  ERR_JWT_INVALID: 'The token is not a JWT',
+  ERR_JWS_INVALID: 'The token is not a signed JWT',
+  ERR_JWS_SIGNATURE_VERIFICATION_FAILED: 'The signature of the token is invalid',
+  ERR_JWKS_NO_MATCHING_KEY: 'The token is signed with a key that is not among the keys of its issuer',
+  ERR_JWKS_MULTIPLE_MATCHING_KEYS: 'The token does not state which key it is signed with',
   ERR_JOSE_ALG_NOT_ALLOWED: 'The token is not signed with a public-key algorithm',
-  ERR_JOSE_NOT_SUPPORTED: 'The token is signed in a way that is not supported',
+  ERR_JOSE_NOT_SUPPORTED: 'The token is signed with an unsupported method',
 }
 
 export function createTokens({ issuer, audience, jwksUrl }: Issuer, now = Date.now) {
   const remembered = new Map<string, { caller: Caller; until: number }>()
   let loading: Promise<(token: string) => Promise<JWTPayload>> | undefined
 
-  /** Loaded with the first token: a start does without. */
+  /** Loaded with the first token, to start faster. */
   async function loadVerifier() {
     const { createRemoteJWKSet, jwtVerify } = await import('jose')
     const keys = createRemoteJWKSet(new URL(jwksUrl))
@@ -62,13 +62,13 @@ export function createTokens({ issuer, audience, jwksUrl }: Issuer, now = Date.n
   }
 
   return {
-    /** Who has a token that was checked before. */
+    /** The caller of a token that was verified before. */
     recall(token: string): Caller | undefined {
       const known = remembered.get(hash('sha256', token))
       return known !== undefined && known.until > now() ? known.caller : undefined
     },
 
-    /** Checks a token. Throws {@link RefusedToken}, or an error for the caller when the issuer's keys cannot be had. */
+    /** Verifies a token. Throws {@link RefusedToken}, or `issuer_unavailable` when the keys of the issuer cannot be loaded. */
     async verify(token: string): Promise<Caller> {
       loading ??= loadVerifier()
       const verify = await loading
@@ -88,11 +88,11 @@ export function createTokens({ issuer, audience, jwksUrl }: Issuer, now = Date.n
   }
 }
 
-/** What the claims of a checked token allow. What is not understood allows nothing. */
+/** The caller of a verified token. An unknown scope allows nothing. */
 function toCaller({ sub, scope, sessions }: JWTPayload): Caller {
-  // As OpenID Connect bounds it; it goes into logs and into the database.
+  // The limits of OpenID Connect. It is stored in logs and in the database.
   if (!/^[\x20-\x7e]{1,255}$/.test(sub!)) {
-    throw new RefusedToken('The claim sub of the token must have 1 to 255 ASCII characters.')
+    throw new RefusedToken('The claim `sub` of the token must have 1 to 255 ASCII characters.')
   }
   const given = toList(scope) ?? []
   const name = `token:${sub}`
@@ -100,12 +100,12 @@ function toCaller({ sub, scope, sessions }: JWTPayload): Caller {
   if (sessions === undefined) return { name, scopes }
   const bound = toList(sessions)
   if (bound === undefined || !bound.every((session) => UUID.test(session))) {
-    throw new RefusedToken('The claim sessions of the token must be an array of UUIDs.')
+    throw new RefusedToken('The claim `sessions` of the token must be an array of UUIDs.')
   }
   return { name, scopes, sessions: bound.map((session) => session.toLowerCase()) }
 }
 
-/** A claim that is a list: an array of texts, or one text with spaces between (RFC 8693, section 4.2). */
+/** A claim that is a list: an array of strings, or one string separated by spaces (RFC 8693, section 4.2). */
 function toList(claim: unknown): string[] | undefined {
   if (typeof claim === 'string') return claim.split(' ').filter((word) => word !== '')
   return Array.isArray(claim) && claim.every((word) => typeof word === 'string') ? claim : undefined

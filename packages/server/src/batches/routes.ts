@@ -5,7 +5,7 @@ import { sessionFor } from '../access/session.js'
 import { loadOfList } from '../http/admission.js'
 import { pageOf } from '../http/paging.js'
 import { ApiError, commonProblems, createProblems, problems } from '../http/problem.js'
-import { answer, ref, refOrNull } from '../http/schemas.js'
+import { ref, refOrNull, success } from '../http/schemas.js'
 import { CreateHeaders, createOnce, replayedHeader } from '../idempotency/header.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import { Batch, BatchCreate, BatchListQuery, BatchPage, BatchParams, LatestBatchQuery } from './schemas.js'
@@ -28,11 +28,11 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
         tags,
         summary: 'Create a batch of tasks',
         description:
-          'Writes down a learning path: up to 500 tasks in the order to work through, in one call, whole or not at all.',
+          'Saves a learning path: creates up to 500 tasks in one transaction, in the order in which to work on them.',
         headers: CreateHeaders,
         body: ref(BatchCreate),
         response: {
-          201: answer('The new batch with its tasks.', ref(Batch), replayedHeader),
+          201: success('The new batch with its tasks.', ref(Batch), replayedHeader),
           ...problems(...createProblems, ...commonProblems),
         },
       },
@@ -54,10 +54,10 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
         operationId: 'listBatches',
         tags,
         summary: 'List batches',
-        description: 'Answers batches with their tasks, newest first, a page at a time.',
+        description: 'Returns batches with their tasks, newest first, one page at a time.',
         querystring: BatchListQuery,
         response: {
-          200: answer('A page of batches.', ref(BatchPage)),
+          200: success('One page of batches.', ref(BatchPage)),
           ...problems(...commonProblems),
         },
       },
@@ -74,10 +74,10 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
         tags,
         summary: 'Get the latest batch',
         description:
-          'Answers the batch created last, with its tasks as they are now: where the learner stands. With `session_id`, the latest of that session. Where there is none yet the answer is the JSON value `null`, not an error.',
+          'Returns the most recently created batch with its current tasks, which shows the progress of the learner. With `session_id`, returns the latest batch of that session. If there is no batch, returns the JSON value `null`, not an error.',
         querystring: LatestBatchQuery,
         response: {
-          200: answer('The latest batch, or null.', refOrNull(Batch)),
+          200: success('The latest batch, or null.', refOrNull(Batch)),
           ...problems(...commonProblems),
         },
       },
@@ -93,10 +93,10 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
         operationId: 'getBatch',
         tags,
         summary: 'Get a batch',
-        description: 'Answers one batch with its tasks as they are now, in the order they were given.',
+        description: 'Returns one batch with its current tasks, in the order in which they were created.',
         params: BatchParams,
         response: {
-          200: answer('The batch.', ref(Batch)),
+          200: success('The batch.', ref(Batch)),
           ...problems('batch_not_found', ...commonProblems),
         },
       },

@@ -1,8 +1,8 @@
-/** The shapes of batches on the wire. The OpenAPI document is made from these: descriptions are documentation. */
+/** The schemas of batches. The OpenAPI document is generated from them, so descriptions are documentation. */
 
 import { type Static, Type } from '@sinclair/typebox'
 import { PageOf, pageParameters } from '../http/paging.js'
-import { answered, Nullable, ref, Strict, Text, Timestamp, Uuid, UuidFilter } from '../http/schemas.js'
+import { Nullable, ref, returned, Strict, Text, Timestamp, Uuid, UuidFilter } from '../http/schemas.js'
 import type { Synonyms } from '../http/suggest.js'
 import { example, MAX_ITEMS, Task, TaskCreate } from '../tasks/schemas.js'
 
@@ -11,21 +11,22 @@ const session_id = Nullable(
 )
 const reason = Text(
   10_000,
-  'Why the batch was planned, in up to 10000 characters; null for none.',
+  'Why the batch was planned: up to 10000 characters, or null.',
   'Kubernetes 기초 학습을 위한 단계별 과제입니다.',
 )
 
 export const Batch = Type.Object(
   {
-    id: Uuid('The batch’s id, a UUIDv7.', example.batch_id),
+    id: Uuid('The id of the batch, a UUIDv7.', example.batch_id),
     session_id,
-    reason: Nullable(answered(reason)),
+    reason: Nullable(returned(reason)),
     created_at: Timestamp('When it was created.', '2025-12-06T10:00:00.000Z'),
     tasks: Type.Array(ref(Task), {
-      description: 'Its tasks as they are now, in the order they were given. Deleted ones are gone.',
+      description:
+        'Its current tasks, in the order in which they were created. Deleted tasks are not included.',
     }),
   },
-  { $id: 'Batch', description: 'A plan: the tasks of one learning path, written down in one call.' },
+  { $id: 'Batch', description: 'A plan: the tasks of one learning path, created in one call.' },
 )
 export type Batch = Static<typeof Batch>
 
@@ -36,12 +37,12 @@ export const BatchCreate = Strict(
     tasks: Type.Array(ref(TaskCreate), {
       minItems: 1,
       maxItems: MAX_ITEMS,
-      description: `The tasks in the order to work through, 1 to ${MAX_ITEMS}.`,
+      description: `The tasks in the order in which to work on them, 1 to ${MAX_ITEMS}.`,
     }),
   },
   {
     $id: 'BatchCreate',
-    description: 'A new batch with all its tasks: created whole or not at all.',
+    description: 'A new batch with all its tasks, created in one transaction.',
     examples: [
       {
         session_id: example.session_id,
@@ -70,10 +71,10 @@ export type BatchListQuery = Static<typeof BatchListQuery>
 export const LatestBatchQuery = Strict(ofSession)
 export type LatestBatchQuery = Static<typeof LatestBatchQuery>
 
-export const BatchParams = Type.Object({ batch_id: Uuid('The batch’s id.', example.batch_id) })
+export const BatchParams = Type.Object({ batch_id: Uuid('The id of the batch.', example.batch_id) })
 
 /** Other words for the fields of batches. */
 export const batchSynonyms: Synonyms = { why: ['reason'], goal: ['reason'] }
 
-/** The schemas that get a name in the OpenAPI document. */
+/** The schemas that are named components of the OpenAPI document. */
 export const batchComponents = [Batch, BatchCreate, BatchPage]

@@ -1,4 +1,4 @@
-/** The formats of strings in schemas, and what a text that breaks one must be. */
+/** The formats of strings in schemas, and their messages. */
 import { isIP, isIPv4 } from 'node:net'
 import { toTimestamp } from './timestamp.js'
 
@@ -10,7 +10,7 @@ export const formats = {
   'idempotency-key': /^(?:[\x21\x23-\x7e][\x21-\x7e]{0,254}|"(?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255}")$/,
   'entity-tags': /^ *(?:\*|(?:W\/)?"[^"]*"(?: *, *(?:W\/)?"[^"]*")*) *$/,
   text: { type: 'string', validate: (text: string) => text.isWellFormed() && !text.includes('\0') },
-  // Those of settings.
+  // Formats of settings.
   sha256: /^[0-9a-f]{64}$/,
   origin: { type: 'string', validate: (text: string) => URL.canParse(text) && new URL(text).origin === text },
   'private-url': { type: 'string', validate: isPrivate },
@@ -18,7 +18,7 @@ export const formats = {
   network: { type: 'string', validate: isNetwork },
 } as const
 
-/** A URL that nobody on the way can read or change. */
+/** A URL whose traffic nobody on the network can read or change. */
 function isPrivate(text: string): boolean {
   if (!URL.canParse(text)) return false
   const { protocol, hostname } = new URL(text)
@@ -29,7 +29,7 @@ function isHttp(text: string): boolean {
   return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
 }
 
-/** An address, or a range of them as `10.0.0.0/8`. */
+/** An IP address, or a range such as `10.0.0.0/8`. */
 function isNetwork(text: string): boolean {
   const [address, bits, ...more] = text.split('/')
   const version = isIP(address!)
@@ -46,8 +46,8 @@ export const isLoopback = (host: string) =>
 export const formatMessages = {
   uuid: 'must be a UUID such as 550e8400-e29b-41d4-a716-446655440001',
   'date-time':
-    'must be a time such as 2025-12-31T09:00:00Z or 2025-12-31T18:00:00+09:00, or a date such as 2025-12-31, that exists',
-  'idempotency-key': 'must be 1 to 255 visible ASCII characters without blanks',
+    'must be an existing time such as 2025-12-31T09:00:00Z or 2025-12-31T18:00:00+09:00, or an existing date such as 2025-12-31',
+  'idempotency-key': 'must be 1 to 255 visible ASCII characters without spaces',
   'entity-tags':
     'must be the updated_at of the task in double quotes, such as "2025-12-06T10:00:00.000Z", or *',
   text: 'must not contain NUL characters or unpaired surrogates',

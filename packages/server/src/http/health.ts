@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type Static, Type } from '@sinclair/typebox'
 import { ApiError, problems } from './problem.js'
-import { answer, JSON_TYPE, OneOf, ref, responseHeaders } from './schemas.js'
+import { JSON_TYPE, OneOf, ref, responseHeaders, success } from './schemas.js'
 import { version } from './version.js'
 
 export const Health = Type.Object(
@@ -48,7 +48,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
         summary: 'Get the health of the service',
         description:
           'Always returns 200 while the process runs. The body states whether the database responds.',
-        response: { 200: answer('The health of the service.', ref(Health)) },
+        response: { 200: success('The health of the service.', ref(Health)) },
       },
     },
     async (_request, reply) => {

@@ -1,4 +1,4 @@
-/** The OpenAPI document, made from the routes' schemas, and the page that shows it. */
+/** The OpenAPI document, generated from the routes' schemas, and the page that shows it. */
 
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
@@ -8,28 +8,29 @@ import { closeFiles } from './shutdown.js'
 import { version } from './version.js'
 
 const description = `
-The task memory of agents that teach Kubernetes: write a learning path down as a **batch** of tasks in one call, work
-through it over hours or days, and ask at any time what is left.
+Task management for AI agents that teach Kubernetes. An agent saves a learning path as a **batch** of tasks in one call,
+works through it over hours or days, and can ask at any time what is left.
 
-- **Session.** An agent makes one UUID for its session and sends it as \`session_id\` with every call.
+- **Session.** An agent generates one UUID for its session and sends it as \`session_id\` with every call.
 - **Plan:** \`POST /api/v1/batches\`. **What is left:** \`GET /api/v1/tasks?session_id=…&status=pending\`.
-  **Done:** \`PUT /api/v1/tasks/{task_id}\` with \`{"status": "completed"}\`. **Where are we:**
+  **Complete a task:** \`PUT /api/v1/tasks/{task_id}\` with \`{"status": "completed"}\`. **Progress:**
   \`GET /api/v1/batches/latest?session_id=…\`.
-- **JSON** in UTF-8 with snake_case names. Unknown fields and parameters are refused, never ignored. Lengths count
-  Unicode code points; text has no NUL characters and no unpaired surrogates.
-- **Key.** Where the service asks for one, send it in the header \`Authorization: Bearer …\`. A 404 is also the answer for what is
-  in a session that the key may not see.
-- **Times** are answered as RFC 3339 in UTC with milliseconds. They are read as RFC 3339, without an offset as UTC, or as a
-  date alone, midnight UTC.
-- **Errors** are \`application/problem+json\` (RFC 9457). Act on \`error_code\`; \`detail\` and \`errors\` say what to
-  change, with the names and values that exist and the one probably meant. Repeat a request as it was only after an answer with
-  \`Retry-After\`, when that many seconds have passed.
-- **Retries.** Send creates with an \`Idempotency-Key\` that names the step, such as \`<session_id>:plan:1\`: repeated, they
-  take effect once. Without one, look before repeating a create.
-- **Side by side.** Send \`If-Match\` with a task's \`updated_at\` in double quotes to change it only if nobody did since.
+- **JSON** is UTF-8 with snake_case names. Unknown fields and parameters are rejected, never ignored. Lengths count Unicode
+  code points. Text must not contain NUL characters or unpaired surrogates.
+- **Authentication.** If the service requires a key or token, send it as \`Authorization: Bearer …\`. The service also returns
+  404 for tasks and batches in a session that the key or token has no access to.
+- **Times** are returned as RFC 3339 in UTC with milliseconds. Input is RFC 3339 (UTC if it has no offset) or a date alone
+  (midnight UTC).
+- **Errors** are \`application/problem+json\` (RFC 9457). Act on \`error_code\`. \`detail\` and \`errors\` state what to
+  change, with the allowed names and values and the one that was probably meant. Retry an unchanged request only if the
+  response has \`Retry-After\`, after that many seconds.
+- **Retries.** Send an \`Idempotency-Key\` that names the step, such as \`<session_id>:plan:1\`, with each create: a retry with
+  the same key creates nothing twice. Without a key, check whether a create took effect before you retry it.
+- **Concurrent changes.** Send the \`updated_at\` of a task, in double quotes, as \`If-Match\` to change the task only if it has
+  not changed since you read it.
 `.trim()
 
-/** To be registered before the routes. `path` is what stands before theirs in URLs. */
+/** Register it before the routes. `path` is the prefix of all routes in URLs. */
 export async function registerOpenapi(app: FastifyInstance, { DOCS }: Config, path: string) {
   await app.register(swagger, {
     openapi: {
@@ -37,9 +38,9 @@ export async function registerOpenapi(app: FastifyInstance, { DOCS }: Config, pa
       info: { title: 'AKLP Task Service', version, description, license: { name: 'MIT', identifier: 'MIT' } },
       ...(path && { servers: [{ url: path }] }),
       tags: [
-        { name: 'batches', description: 'Plans: several tasks written down in one call.' },
-        { name: 'tasks', description: 'Single tasks, and changes to several at once.' },
-        { name: 'health', description: 'How the service is.' },
+        { name: 'batches', description: 'Plans: several tasks created in one call.' },
+        { name: 'tasks', description: 'Single tasks, and changes to several tasks in one call.' },
+        { name: 'health', description: 'The health of the service.' },
       ],
       components: {
         securitySchemes: {
@@ -47,14 +48,14 @@ export async function registerOpenapi(app: FastifyInstance, { DOCS }: Config, pa
             type: 'http',
             scheme: 'bearer',
             description:
-              'A key of the service, or a token (JWT) of an issuer that it trusts. `tasks:read` allows to read, `tasks:write` to change; one that is bound to sessions sees and changes nothing else. A service that is set up without keys asks for none.',
+              'An API key of the service, or a token (JWT) of an issuer that it trusts. The scope `tasks:read` allows reads, `tasks:write` allows changes. A key or token that is limited to sessions has access only to their tasks and batches. A service without keys and issuer requires neither.',
           },
         },
       },
     },
     transformObject: (document) =>
       'openapiObject' in document ? shareProblems(document.openapiObject) : document.swaggerObject,
-    // Components are called what their schemas are called.
+    // Components have the names of their schemas.
     refResolver: {
       buildLocalReference: (schema, _base, _fragment, i) => (schema.$id as string) ?? `def-${i}`,
     },
@@ -67,7 +68,7 @@ export async function registerOpenapi(app: FastifyInstance, { DOCS }: Config, pa
     closeFiles(docs)
     await docs.register(swaggerUi, {
       routePrefix: '/docs',
-      // Everything comes from here. The ready-made policy would also turn http into https, where nobody listens.
+      // All files are served from here. The default policy would also upgrade http to https, where nothing listens.
       staticCSP:
         "default-src 'self'; base-uri 'self'; object-src 'none'; frame-ancestors 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
       uiConfig: {
@@ -86,8 +87,8 @@ type Operation = { responses: Record<string, Response> }
 type Document = { paths?: object; components?: object }
 
 /**
- * Describes the same answer to an error once, as a component called by its codes, and refers to it from the operations:
- * language models read the whole document.
+ * Moves each error response into a component named after its codes, and refers to it from the operations. Language models
+ * read the whole document, so it must be short.
  */
 function shareProblems(document: Document): object {
   const shared: Record<string, Response> = {}

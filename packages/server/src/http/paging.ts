@@ -1,4 +1,4 @@
-/** Lists, a page at a time: their parameters, their schema and how a page is put together. */
+/** Pagination: the parameters, schema and JSON of a page. */
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { Json } from '../db/json.js'
 import { Defaulted, ref } from './schemas.js'
@@ -13,11 +13,16 @@ export const pageParameters = {
       minimum: 1,
       maximum: MAX_INTEGER,
       default: 1,
-      description: 'Which page, from 1. A page past the end is empty and still reports the total.',
+      description: 'The page to return, from 1. A page after the last one has no items, but has the `total`.',
     }),
   ),
   limit: Defaulted(
-    Type.Integer({ minimum: 1, maximum: 100, default: 10, description: 'Items a page, from 1 to 100.' }),
+    Type.Integer({
+      minimum: 1,
+      maximum: 100,
+      default: 10,
+      description: 'The maximum number of items per page, from 1 to 100.',
+    }),
   ),
 }
 
@@ -33,25 +38,32 @@ export const pageSynonyms: Synonyms = {
 export const PageOf = <T extends TSchema>(item: T) =>
   Type.Object(
     {
-      items: Type.Array(ref(item), { description: 'The items of this page, in the order asked for.' }),
+      items: Type.Array(ref(item), { description: 'The items of this page, in the requested order.' }),
       total: Type.Integer({
         minimum: 0,
-        description: 'How many items there are on all pages together.',
+        description: 'The number of items on all pages.',
         examples: [4],
       }),
-      page: Type.Integer({ minimum: 1, description: 'The page that was asked for.', examples: [1] }),
-      limit: Type.Integer({ minimum: 1, description: 'Items a page, as asked for.', examples: [10] }),
+      page: Type.Integer({ minimum: 1, description: 'The requested page.', examples: [1] }),
+      limit: Type.Integer({
+        minimum: 1,
+        description: 'The requested maximum number of items per page.',
+        examples: [10],
+      }),
       total_pages: Type.Integer({
         minimum: 0,
-        description: 'How many pages there are; 0 when there are no items.',
+        description: 'The number of pages; 0 if there are no items.',
         examples: [1],
       }),
-      has_next: Type.Boolean({ description: 'Whether a later page has items.', examples: [false] }),
-      has_prev: Type.Boolean({ description: 'Whether this page is not the first.', examples: [false] }),
+      has_next: Type.Boolean({ description: 'Whether there is a next page with items.', examples: [false] }),
+      has_prev: Type.Boolean({
+        description: 'Whether there is a previous page, that is, this is not page 1.',
+        examples: [false],
+      }),
     },
     {
       $id: `${item.$id}Page`,
-      description: `One page of a list: ${item.$id} items and where the page stands.`,
+      description: `One page of a list of ${item.$id} items, with its position in the list.`,
     },
   )
 
@@ -65,7 +77,7 @@ interface Page<T> {
   has_prev: boolean
 }
 
-/** The page around some items, from what was asked for and the total. */
+/** The page of the given items. */
 export function pageOf<T>(
   { items, total }: { items: Json<T[]>; total: number },
   { page, limit }: { page: number; limit: number },

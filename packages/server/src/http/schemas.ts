@@ -1,4 +1,4 @@
-/** What the features' schemas share: how a component is named and referred to, and the types of the wire. */
+/** Shared by the schemas of the features: references to named components, and the types in requests and responses. */
 import { type Static, type TSchema, Type } from '@sinclair/typebox'
 import type { Json } from '../db/json.js'
 
@@ -13,7 +13,7 @@ export const refOrNull = <T extends TSchema>(schema: T) =>
 export const OneOf = <const T extends readonly string[]>(values: T, options: object = {}) =>
   Type.Unsafe<T[number]>({ type: 'string', enum: [...values], ...options })
 
-/** The schema, or null. Written as a type array: it serialises faster than an `anyOf` and reads better. */
+/** The schema, or null. As a type array, which is faster to serialize and easier to read than an `anyOf`. */
 export const Nullable = <T extends TSchema>(schema: T) => {
   const { type, enum: values, ...rest } = schema
   return Type.Unsafe<Static<T> | null>({
@@ -23,18 +23,18 @@ export const Nullable = <T extends TSchema>(schema: T) => {
   })
 }
 
-/** A field that a caller may leave out and a handler always finds, since the schema has a default. */
+/** A field that is optional for callers and always set for handlers, since the schema has a default. */
 export const Defaulted = <T extends TSchema>(schema: T) => Type.Optional(schema) as unknown as T
 
-/** An object that refuses fields it does not know, so that a misspelt one is told and not lost. */
+/** An object that rejects unknown fields: a misspelled field is reported and not ignored. */
 export const Strict = <T extends Parameters<typeof Type.Object>[0]>(properties: T, options: object = {}) =>
   Type.Object(properties, { additionalProperties: false, ...options })
 
-/** A UUID in its usual form of 36 characters, read in either case and written in lower case (RFC 9562, section 4). */
+/** A UUID of 36 characters, accepted in either case and returned in lower case (RFC 9562, section 4). */
 export const Uuid = (description: string, example: string) =>
   Type.String({ format: 'uuid', description, examples: [example] })
 
-/** A UUID in a query. It has no example, since Swagger UI would fill that in, and so filter by what is not there. */
+/** A UUID in a query. It has no example: Swagger UI would filter by it, and find nothing. */
 export const UuidFilter = (description: string) =>
   Type.String({ format: 'uuid', description: `${description} A UUID.` })
 
@@ -42,40 +42,41 @@ export const UuidFilter = (description: string) =>
 export const Text = (maxLength: number, description: string, example: string, options: object = {}) =>
   Type.String({ format: 'text', maxLength, description, examples: [example], ...options })
 
-/** A text as it is answered: what holds for it was checked when it came in. */
-export const answered = ({ description, examples }: TSchema) => Type.String({ description, examples })
+/** A text in a response. Its rules were checked when it was received. */
+export const returned = ({ description, examples }: TSchema) => Type.String({ description, examples })
 
-/** A time as it is answered: RFC 3339 in UTC with milliseconds. */
+/** A time in a response: RFC 3339 in UTC with milliseconds. */
 export const Timestamp = (description: string, example: string) =>
   Type.String({ format: 'date-time', description, examples: [example] })
 
-/** A time as it is read; {@link toTimestamp} says what else than RFC 3339 is understood. */
+/** A time in a request; {@link toTimestamp} defines the formats that are accepted besides RFC 3339. */
 export const TimestampInput = (description: string, example: string) =>
   Type.String({
     format: 'date-time',
-    description: `${description} RFC 3339; without an offset it is taken as UTC, and a date alone as its midnight in UTC.`,
+    description: `${description} RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.`,
     examples: [example],
   })
 
-/** How an answer that is such JSON is declared. */
+/** The media type of JSON responses. */
 export const JSON_TYPE = 'application/json; charset=utf-8'
 
-/** A success: its description, its JSON body and its headers, beside the one that every answer carries. */
-export const answer = <T extends TSchema>(description: string, schema: T, headers: object = {}) =>
+/** A successful response with its description, JSON body and headers, in addition to those of every response. */
+export const success = <T extends TSchema>(description: string, schema: T, headers: object = {}) =>
   Type.Unsafe<Json<Static<T>>>({
     description,
     headers: { ...responseHeaders, ...headers },
     content: { 'application/json': { schema } },
   })
 
-/** A success without a body. */
+/** A successful response without a body. */
 export const noContent = (description: string, headers: object = {}) =>
   Type.Unsafe<string | undefined>({ description, headers: { ...responseHeaders, ...headers }, type: 'null' })
 
-/** The headers that every answer carries. */
+/** The headers of every response. */
 export const responseHeaders = {
   'X-Request-ID': {
     type: 'string',
-    description: 'The request’s id: the one sent, or a new one. It names the request in the logs.',
+    description:
+      'The id of the request: the one that was sent, or a new one. It identifies the request in the logs.',
   },
 }

@@ -1,4 +1,4 @@
-/** The header Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): a create that is repeated takes effect once. */
+/** The Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header): a create that is retried takes effect once. */
 import { createHash } from 'node:crypto'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -6,27 +6,27 @@ import { isLocked } from '../db/failures.js'
 import { ApiError } from '../http/problem.js'
 import type { Created, Creation, Once } from './record.js'
 
-/** The headers of a route that creates. Without an example, which Swagger UI would fill in: it makes one key of all. */
+/** The headers of a route that creates. The key has no example: Swagger UI would send it with every request. */
 export const CreateHeaders = Type.Object({
   'Idempotency-Key': Type.Optional(
     Type.String({
       format: 'idempotency-key',
       description:
-        'Makes it safe to repeat the request: with a key that was used before, the first answer comes again and nothing more is created. 1 to 255 visible ASCII characters, in double quotes or not. Choose what names the step, as in `<session_id>:plan:1`, so that a step that is thought of twice is done once; or a new UUID. Keys are remembered for days, for each caller alone.',
+        'Makes it safe to retry the request: a request with a key that was used before returns the first response and creates nothing. 1 to 255 visible ASCII characters, with or without double quotes. Use a key that names the step, such as `<session_id>:plan:1`, so that a step that is planned twice runs once; or use a new UUID. Each caller has its own keys. The service keeps a key for 7 days unless configured otherwise.',
     }),
   ),
 })
 
-/** The headers of its answer. */
+/** The headers of its response. */
 export const replayedHeader = {
   'Idempotency-Replayed': {
     type: 'string',
     enum: ['true'],
-    description: 'There when the answer is that of an earlier request with the same Idempotency-Key.',
+    description: 'Present when the response is that of an earlier request with the same `Idempotency-Key`.',
   },
 }
 
-/** Creates, once for the Idempotency-Key if the request has one, and prepares the answer. */
+/** Creates something, only once per Idempotency-Key if the request has one, and prepares the response. */
 export async function createOnce<T>(
   request: FastifyRequest,
   reply: FastifyReply,

@@ -8,7 +8,7 @@ import type { Caller } from '../http/caller.js'
 import { ChangeHeaders, etagHeader, etagOf, isKnown, ReadHeaders, versionsOf } from '../http/conditions.js'
 import { pageOf } from '../http/paging.js'
 import { ApiError, bodyProblems, commonProblems, createProblems, problems } from '../http/problem.js'
-import { answer, noContent, ref } from '../http/schemas.js'
+import { noContent, ref, success } from '../http/schemas.js'
 import { CreateHeaders, createOnce, replayedHeader } from '../idempotency/header.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import {
@@ -50,11 +50,11 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
         tags,
         summary: 'Create a task',
         description:
-          'Adds one task, for example an extra exercise. To write down a whole learning path, create a batch: one call for all its tasks.',
+          'Creates one task, such as an extra exercise. To save a whole learning path, create a batch: it takes all tasks in one call.',
         headers: CreateHeaders,
         body: ref(TaskCreate),
         response: {
-          201: answer('The new task.', ref(Task), { ...etagHeader, ...replayedHeader }),
+          201: success('The new task.', ref(Task), { ...etagHeader, ...replayedHeader }),
           ...problems(...createProblems, ...commonProblems),
         },
       },
@@ -78,10 +78,10 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
         tags,
         summary: 'List tasks',
         description:
-          'Answers what is left or done, a page at a time. Filters add up; without any, the tasks of all sessions are listed. An agent asks with its `session_id` and `status=pending` for what is left to do.',
+          'Returns tasks, one page at a time. Filters are combined with AND; without a filter, the tasks of all sessions are returned. To get the tasks that are left to do, send `session_id` and `status=pending`.',
         querystring: TaskListQuery,
         response: {
-          200: answer('A page of tasks.', ref(TaskPage)),
+          200: success('One page of tasks.', ref(TaskPage)),
           ...problems(...commonProblems),
         },
       },
@@ -97,12 +97,12 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
         operationId: 'getTask',
         tags,
         summary: 'Get a task',
-        description: 'Answers one task as it is now.',
+        description: 'Returns one task.',
         params: TaskParams,
         headers: ReadHeaders,
         response: {
-          200: answer('The task.', ref(Task), etagHeader),
-          304: noContent('The task is still as you know it.', etagHeader),
+          200: success('The task.', ref(Task), etagHeader),
+          304: noContent('The task has not changed since you read it.', etagHeader),
           ...problems('task_not_found', ...commonProblems),
         },
       },
@@ -126,12 +126,12 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
         tags,
         summary: 'Update a task',
         description:
-          'Changes the given fields and leaves the others as they are. `{"status": "completed"}` completes the task and sets its `completed_at`; any other status clears it. `{}` changes nothing.',
+          'Changes the given fields; omitted fields keep their value. `{"status": "completed"}` completes the task and sets its `completed_at`; any other status clears it. `{}` changes nothing.',
         params: TaskParams,
         headers: ChangeHeaders,
         body: ref(TaskUpdate),
         response: {
-          200: answer('The task after the change.', ref(Task), etagHeader),
+          200: success('The changed task.', ref(Task), etagHeader),
           ...problems('task_not_found', 'task_changed', ...bodyProblems, ...commonProblems),
         },
       },
@@ -155,7 +155,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
         operationId: 'deleteTask',
         tags,
         summary: 'Delete a task',
-        description: 'Deletes one task for good. Takes no body.',
+        description: 'Deletes one task permanently. The request has no body.',
         params: TaskParams,
         headers: ChangeHeaders,
         response: {
@@ -190,10 +190,10 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
         tags,
         summary: 'Update several tasks',
         description:
-          'Changes up to 500 tasks in one call, all or none. One invalid item refuses the whole request; ids that no task has are skipped and listed in `not_found`.',
+          'Changes up to 500 tasks in one transaction. If one item is invalid, the whole request is rejected. Unknown ids are skipped and returned in `not_found`.',
         body: ref(TaskBulkUpdate),
         response: {
-          200: answer('The changed tasks and the ids that were not found.', ref(TaskBulkUpdateResult)),
+          200: success('The changed tasks and the unknown ids.', ref(TaskBulkUpdateResult)),
           ...problems(...bodyProblems, ...commonProblems),
         },
       },
@@ -217,10 +217,10 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
         tags,
         summary: 'Delete several tasks',
         description:
-          'Deletes up to 500 tasks in one call, all or none, for example the completed ones. Ids that no task has are skipped and listed in `not_found`. The ids stand in a JSON body.',
+          'Deletes up to 500 tasks in one transaction, for example all completed tasks. The ids are in the JSON body. Unknown ids are skipped and returned in `not_found`.',
         body: ref(TaskBulkDelete),
         response: {
-          200: answer('How many were deleted and the ids that were not found.', ref(TaskBulkDeleteResult)),
+          200: success('The number of deleted tasks and the unknown ids.', ref(TaskBulkDeleteResult)),
           ...problems(...bodyProblems, ...commonProblems),
         },
       },
