@@ -136,7 +136,7 @@ function explainsItself({ status, headers, body, text }: Answer) {
   assert.equal(body.errors.length, Math.min(body.error_count, 20), told)
   for (const { path, message, allowed, did_you_mean } of body.errors) {
     // Without a name are only a body as a whole, and a name that is empty itself.
-    assert.ok(path !== '' || /^(must be an object|unknown field)/.test(message), told)
+    assert.ok(path !== '' || /^(must be an object|unknown (field|parameter))/.test(message), told)
     assert.ok(did_you_mean === undefined || allowed.includes(did_you_mean), told)
   }
 }
