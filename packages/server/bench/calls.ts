@@ -1,4 +1,4 @@
-/** The calls that are measured, each as the requests that a load goes through in turn. */
+/** The measured calls. Each makes the requests that a load run sends in turn. */
 import { description, reason, type Session, statusAt, TASKS_PER_BATCH, title } from './data.js'
 
 export interface Request {
@@ -9,17 +9,17 @@ export interface Request {
 
 export interface Call {
   name: string
-  /** Whether it is about one session, batch or task, and so should not grow with the database. */
-  bound: boolean
-  /** Whether it leaves rows behind, dead or alive. */
+  /** Whether it reads or writes one session, batch or task only: its cost should not grow with the database. */
+  scoped: boolean
+  /** Whether it leaves rows behind, live or dead. */
   writes: boolean
-  /** The request for a session; `turn` says which of its batches and tasks. */
+  /** The request for a session; `turn` selects one of its batches and tasks. */
   request(session: Session, turn: number): Request
 }
 
 const pick = <T>(items: T[], turn: number) => items[turn % items.length]!
 
-/** A change that leaves the status as the fill made it: the lists by status stay as long as they were. */
+/** Keeps the status that `fill` set, so that the lists by status keep their length. */
 const change = ({ tasks }: Session, turn: number) => ({
   id: pick(tasks, turn),
   status: statusAt(turn % tasks.length),
@@ -28,9 +28,9 @@ const change = ({ tasks }: Session, turn: number) => ({
 
 const newTask = (position: number) => ({ title: title(position), description, priority: 'high' })
 
-const read = (name: string, path: (session: Session, turn: number) => string, bound = true): Call => ({
+const read = (name: string, path: (session: Session, turn: number) => string, scoped = true): Call => ({
   name,
-  bound,
+  scoped,
   writes: false,
   request: (session, turn) => ({ method: 'GET', path: `/api/v1${path(session, turn)}` }),
 })
@@ -42,7 +42,7 @@ const write = (
   body: (session: Session, turn: number) => object,
 ): Call => ({
   name,
-  bound: true,
+  scoped: true,
   writes: true,
   request: (session, turn) => ({ method, path: `/api/v1${path(session, turn)}`, body: body(session, turn) }),
 })
@@ -77,7 +77,7 @@ export const calls: Call[] = [
     'bulk update of 20',
     'PUT',
     () => '/tasks/bulk',
-    (session, turn) => ({ tasks: Array.from({ length: 20 }, (_, nth) => change(session, turn + nth)) }),
+    (session, turn) => ({ tasks: Array.from({ length: 20 }, (_, n) => change(session, turn + n)) }),
   ),
   write(
     'create batch of 10',
@@ -92,6 +92,6 @@ export const calls: Call[] = [
   listAll,
 ]
 
-/** Enough requests that none repeats soon: every session once, each at another of its tasks. */
+/** One request for each session, each for another of its tasks, so that none repeats soon. */
 export const requestsOf = (call: Call, sessions: Session[]): Request[] =>
   sessions.map((session, turn) => call.request(session, turn * 7))

@@ -1,11 +1,11 @@
 /**
- * Measures this build against another one in turns, so that what else the machine does happens to both: for each call, the
- * ratio of every round and its median. Each build has a database of its own on the same PostgreSQL.
+ * Compares this build with another one. Both are measured in turns, so that other load on the machine affects both. Prints
+ * the median ratio of the rounds for each call. Each build has its own database on the same PostgreSQL.
  *
- *   compare.ts FOLDER     a checkout with a build, such as a worktree of the release before
- *   --size 10000          how many tasks the databases hold
- *   --rounds 15           how often each call is measured on each build
- *   --seconds 0.5         how long each time
+ *   compare.ts FOLDER     a built checkout, such as a worktree of the previous release
+ *   --size 10000          number of tasks in each database
+ *   --rounds 15           number of measurements of each call on each build
+ *   --seconds 0.5         duration of each measurement
  */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -25,7 +25,8 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
 })
 const [other] = positionals
-if (other === undefined) throw new Error('name a checkout with a build: compare.ts FOLDER')
+if (other === undefined)
+  throw new Error('missing argument: compare.ts FOLDER, where FOLDER is a built checkout')
 const effort: Effort = { rounds: Number(options.rounds), seconds: Number(options.seconds), starts: 0 }
 
 const cluster = await startPostgres()
@@ -34,7 +35,7 @@ try {
   const [before, now] = targets as [Target, Target]
   const measured = calls.filter((call) => call !== listAll)
   const { perSecond, memory } = await throughput(targets, measured, effort, (line) => console.error(line))
-  console.log('| call | before, a second | now | now by before | lowest and highest of the rounds |')
+  console.log('| call | before, requests/s | now, requests/s | now / before | range over the rounds |')
   console.log('|---|---|---|---|---|')
   for (const call of measured) {
     const { median, lowest, highest } = ratio(perSecond(now, call), perSecond(before, call))
@@ -43,7 +44,7 @@ try {
     console.log(`| ${call.name} | ${rates.join(' | ')} | ${median.toFixed(3)} | ${range} |`)
   }
   console.log(
-    `\nMB in memory at the end: before ${memory.get(before)!.at(-1)}, now ${memory.get(now)!.at(-1)}`,
+    `\nMemory at the end, in MB: before ${memory.get(before)!.at(-1)}, now ${memory.get(now)!.at(-1)}`,
   )
   for (const { server, sql } of targets) {
     await server!.stop()
@@ -62,7 +63,7 @@ async function open(name: Target['name'], file: string): Promise<Target> {
   return { name, size, base: server.base, sessions: await readSessions(sql), server, database, sql }
 }
 
-/** The command of a checkout, wherever it has it. */
+/** The path of the command has changed between releases: package.json of the checkout names it. */
 function entryOf(checkout: string): string {
   const { bin } = JSON.parse(readFileSync(`${checkout}/packages/server/package.json`, 'utf8'))
   return resolve(checkout, 'packages/server', bin['aklp-task-server'])

@@ -1,6 +1,6 @@
 /**
- * What the databases hold: sessions of four batches of ten tasks, three months of them. A learner is a third into
- * the third batch, the two before are done, the last is not begun.
+ * The test data: sessions of four batches of ten tasks, created over three months. In each session the first two batches
+ * are completed, the third is in progress and the last is pending.
  */
 import { randomUUID } from 'node:crypto'
 import type { Sql } from 'postgres'
@@ -9,8 +9,8 @@ export const BATCHES_PER_SESSION = 4
 export const TASKS_PER_BATCH = 10
 const TASKS_PER_SESSION = BATCHES_PER_SESSION * TASKS_PER_BATCH
 
-/** How many sessions the load goes through, spread evenly over all there are. */
-const MOST_SESSIONS = 2_000
+/** Sessions that a load run uses, chosen at random. */
+const MAX_SESSIONS = 2_000
 
 export interface Session {
   id: string
@@ -24,22 +24,21 @@ export const title = (position: number) => `${position + 1}단계: Service와 In
 export const description =
   'kubectl expose 명령어로 ClusterIP Service를 만들고, 다른 Pod에서 curl로 확인합니다.'
 
-/** How far the task at this place of its session is. */
-export function statusAt(place: number) {
-  if (place < 23) return 'completed'
-  return place === 23 ? 'in_progress' : 'pending'
+/** The status of the task at this index of its session. */
+export function statusAt(index: number) {
+  if (index < 23) return 'completed'
+  return index === 23 ? 'in_progress' : 'pending'
 }
 
-/** The same for an SQL expression of the place. */
-const statusOf = (place: string) =>
-  `(case when ${place} < 23 then 'completed' when ${place} = 23 then 'in_progress' else 'pending' end)::task_status`
+/** The same as an SQL expression. */
+const statusSql = (index: string) =>
+  `(case when ${index} < 23 then 'completed' when ${index} = 23 then 'in_progress' else 'pending' end)::task_status`
 
-/** Fills an empty database with this many tasks. */
+/** Inserts this many tasks into an empty database. */
 export async function fill(sql: Sql, size: number): Promise<void> {
   const sessions = Math.ceil(size / TASKS_PER_SESSION)
   const batches = sessions * BATCHES_PER_SESSION
-  // The batches of a session lie apart, as in life, where others plan in between: the pages of a session's rows are
-  // not each other's neighbours.
+  // As in production, batches of other sessions are created in between: the rows of a session are not on adjacent pages.
   await sql.begin(async (sql) => {
     await sql.unsafe(`
       create temporary table plan on commit drop as
@@ -63,18 +62,18 @@ export async function fill(sql: Sql, size: number): Promise<void> {
              created_at,
              case when status = 'pending' then created_at else changed_at end
       from plan, generate_series(0, ${TASKS_PER_BATCH - 1}) position,
-           lateral (select ${statusOf(`(nth * ${TASKS_PER_BATCH} + position)`)} as status,
+           lateral (select ${statusSql(`(nth * ${TASKS_PER_BATCH} + position)`)} as status,
                            least(now(), created_at + (position + 1) * interval '10 minutes') as changed_at)
       order by row, position`)
   })
   await sql.unsafe('vacuum (analyze) tasks, batches')
 }
 
-/** The sessions to put under load, in no order: two calls in flight seldom meet in one. */
+/** The sessions for a load run, in random order: concurrent calls rarely use the same session. */
 export async function readSessions(sql: Sql): Promise<Session[]> {
   return sql<Session[]>`
     with chosen as (
-      select session_id, min(created_at) as since from batches group by session_id order by random() limit ${MOST_SESSIONS}
+      select session_id, min(created_at) as since from batches group by session_id order by random() limit ${MAX_SESSIONS}
     )
     select session_id as id,
            array(select id::text from batches b where b.session_id = chosen.session_id order by created_at) as batches,
@@ -83,15 +82,15 @@ export async function readSessions(sql: Sql): Promise<Session[]> {
     from chosen order by random()`
 }
 
-/** Takes away what a load has created, so that the next one meets the size it is about, and the dead rows. */
-export async function tidy(sql: Sql): Promise<void> {
+/** Deletes the rows that a load run created and vacuums: every run starts with the same number of rows. */
+export async function removeCreated(sql: Sql): Promise<void> {
   const [filled] = await sql`select max(created_at) as until from batches where reason = ${reason}`
   await sql`delete from tasks where created_at > ${filled!.until}`
   await sql`delete from batches where created_at > ${filled!.until}`
   await sql.unsafe('vacuum tasks, batches')
 }
 
-/** Fills a service that is empty, and whose database is out of reach, with this many tasks through its API. */
+/** Creates this many tasks through the API of an empty service, for services whose database is not accessible. */
 export async function fillOverHttp(base: string, size: number): Promise<Session[]> {
   const sessions = Array.from({ length: Math.ceil(size / TASKS_PER_SESSION) }, () => ({
     id: randomUUID(),
@@ -99,9 +98,9 @@ export async function fillOverHttp(base: string, size: number): Promise<Session[
     tasks: [] as string[],
   }))
   for (let nth = 0; nth < BATCHES_PER_SESSION; nth++) {
-    const left = sessions.values()
+    const remaining = sessions.values()
     const worker = async () => {
-      for (const session of left) {
+      for (const session of remaining) {
         const tasks = Array.from({ length: TASKS_PER_BATCH }, (_, position) => ({
           title: title(position),
           status: statusAt(nth * TASKS_PER_BATCH + position),

@@ -1,7 +1,6 @@
 /**
- * The load generator: HTTP/1.1 on connections that stay open, one request at a time on each. Written on sockets, with
- * requests that are bytes beforehand and answers that are read no further than their length, because it shares the
- * machine with what it measures.
+ * The load generator: HTTP/1.1 over keep-alive connections, one request at a time on each. It shares the machine with the
+ * service, so it uses as little CPU as possible: plain sockets, requests encoded in advance, response bodies not parsed.
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -10,29 +9,29 @@ import type { Request } from './calls.js'
 
 export interface Load {
   base: string
-  /** Sent one after the other, and again from the start. */
+  /** Sent one after the other, repeatedly. */
   requests: Request[]
   connections: number
   seconds: number
-  /** Requests a second. Without it, every connection sends the next request when it has its answer. */
+  /** Requests per second. Without it, every connection sends the next request once it has the response. */
   rate?: number
 }
 
-export interface Measure {
+export interface Measurement {
   perSecond: number
   /** Milliseconds. */
   p50: number
   p99: number
-  answers: number
-  /** Answers that are no success. */
+  responses: number
+  /** Responses with a status of 300 or above. */
   failures: number
-  /** How often which status was answered, with `, Retry-After` where that was sent along. */
+  /** Responses by status. `, Retry-After` is appended to the status when the response has that header. */
   statuses: Map<string, number>
-  /** The 99th percentile of the successes alone, in milliseconds. */
+  /** In milliseconds, without the failures. */
   p99OfSuccesses: number
 }
 
-export async function load({ base, requests, connections, seconds, rate }: Load): Promise<Measure> {
+export async function load({ base, requests, connections, seconds, rate }: Load): Promise<Measurement> {
   const url = new URL(base)
   const bytes = requests.map((request) => toBytes(request, url.host))
   let sent = 0
@@ -43,7 +42,7 @@ export async function load({ base, requests, connections, seconds, rate }: Load)
   const latenciesOfSuccesses = createHistogram(range)
   const pool = await Promise.all(Array.from({ length: connections }, () => Connection.open(url)))
 
-  /** Sends the next request; its latency counts from `since`, when it was due. */
+  /** Sends the next request. Its latency is measured from `since`, the time when it was due. */
   const one = async (connection: Connection, since: number) => {
     const { status, retryAfter } = await connection.send(bytes[sent++ % bytes.length]!)
     const latency = Math.max(1, Math.round(1000 * (performance.now() - since)))
@@ -65,7 +64,7 @@ export async function load({ base, requests, connections, seconds, rate }: Load)
     perSecond: sent / (elapsed / 1000),
     p50: latencies.percentile(50) / 1000,
     p99: latencies.percentile(99) / 1000,
-    answers: latencies.count,
+    responses: latencies.count,
     failures,
     statuses,
     p99OfSuccesses: latenciesOfSuccesses.percentile(99) / 1000,
@@ -75,7 +74,7 @@ export async function load({ base, requests, connections, seconds, rate }: Load)
     for (let now = start; now < end; now = performance.now()) await one(connection, now)
   }
 
-  /** Sends at its rate whether answers come or not; a request that finds no free connection waits, and that counts. */
+  /** Sends at a fixed rate, independent of responses. The latency includes the wait for a free connection. */
   async function openLoop(rate: number) {
     const due: number[] = []
     const idle: (() => void)[] = []
@@ -116,7 +115,7 @@ function toBytes({ method, path, body }: Request, host: string): Buffer {
 
 const HEAD_END = '\r\n\r\n'
 const LAST_CHUNK = '0\r\n\r\n'
-const MOST_PATIENCE = 60_000
+const RESPONSE_TIMEOUT_MS = 60_000
 
 interface Head {
   status: number
@@ -127,15 +126,17 @@ interface Head {
 class Connection {
   #socket: Socket
   #received: Buffer = Buffer.alloc(0)
-  #answer: { resolve: (head: Head) => void; reject: (error: Error) => void } | undefined
+  #pending: { resolve: (head: Head) => void; reject: (error: Error) => void } | undefined
 
   private constructor(socket: Socket) {
     this.#socket = socket
     socket.setNoDelay(true)
     socket.on('data', (data) => this.#read(data))
-    socket.on('error', (error) => this.#answer?.reject(error))
-    socket.on('close', () => this.#answer?.reject(new Error('the connection was closed before the answer')))
-    socket.setTimeout(MOST_PATIENCE, () => socket.destroy(new Error(`no answer in ${MOST_PATIENCE} ms`)))
+    socket.on('error', (error) => this.#pending?.reject(error))
+    socket.on('close', () => this.#pending?.reject(new Error('connection closed before the response')))
+    socket.setTimeout(RESPONSE_TIMEOUT_MS, () =>
+      socket.destroy(new Error(`no response within ${RESPONSE_TIMEOUT_MS} ms`)),
+    )
   }
 
   static async open({ hostname, port }: URL): Promise<Connection> {
@@ -144,17 +145,17 @@ class Connection {
     return new Connection(socket)
   }
 
-  /** Sends a request and answers the head of its response, once that is here in full. */
+  /** Sends a request and returns the head of its response, once the whole response was received. */
   send(request: Buffer): Promise<Head> {
     return new Promise((resolve, reject) => {
-      if (this.#socket.destroyed) return reject(new Error('the connection was closed while it was idle'))
-      this.#answer = { resolve, reject }
+      if (this.#socket.destroyed) return reject(new Error('connection closed while idle'))
+      this.#pending = { resolve, reject }
       this.#socket.write(request)
     })
   }
 
   close() {
-    this.#answer = undefined
+    this.#pending = undefined
     this.#socket.destroy()
   }
 
@@ -171,6 +172,6 @@ class Connection {
         : received.length >= headEnd + HEAD_END.length + Number(length)
     if (!complete) return
     this.#received = Buffer.alloc(0)
-    this.#answer?.resolve({ status: Number(head.slice(9, 12)), retryAfter: /^retry-after:/im.test(head) })
+    this.#pending?.resolve({ status: Number(head.slice(9, 12)), retryAfter: /^retry-after:/im.test(head) })
   }
 }

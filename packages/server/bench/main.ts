@@ -1,10 +1,10 @@
 /**
- * Measures the service over HTTP, beside a floor that has no framework, on a PostgreSQL of its own, and prints what it
- * sees as Markdown. Needs a build.
+ * Measures the service and a baseline without a framework over HTTP, on a PostgreSQL that it starts. Prints the results as
+ * Markdown and saves them in results/. Needs a build.
  *
- *   --sizes 10000,1000000   how many tasks the databases hold; with several, how each call grows
- *   --against URL           also measures another service that speaks the contract; it keeps what is created
- *   --quick                 a try-out of a minute: its figures mean little, and are not kept
+ *   --sizes 10000,1000000   number of tasks in the databases; with several sizes, also how each call scales
+ *   --against URL           also measures another service with the same API; the created rows stay in its database
+ *   --quick                 a trial run of a minute: the results are not meaningful and not saved
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -16,11 +16,11 @@ import postgres from 'postgres'
 import { calls, getTask, listSession } from './calls.js'
 import { fill, fillOverHttp, readSessions } from './data.js'
 import {
-  assertSameAnswers,
+  assertSameResponses,
   atRate,
-  besideUnfilteredLists,
   CONNECTIONS,
   coldStart,
+  duringUnfilteredLists,
   type Effort,
   lockWaits,
   ratio,
@@ -30,7 +30,7 @@ import {
   type Target,
   throughput,
 } from './measures.js'
-import { folder, postgresSettings, startFloor, startPostgres, startService } from './processes.js'
+import { folder, postgresSettings, startBaseline, startPostgres, startService } from './processes.js'
 import { type Results, toMarkdown } from './report.js'
 
 const { values: options } = parseArgs({
@@ -45,16 +45,16 @@ const sizes = options.sizes
   .map(Number)
   .sort((a, b) => a - b)
 if (!sizes.every((size) => size >= 1000))
-  throw new Error('--sizes takes numbers of tasks from 1000, as in 10000,1000000')
+  throw new Error('--sizes must be numbers of tasks of at least 1000, such as 10000,1000000')
 const effort: Effort = options.quick
   ? { rounds: 2, seconds: 0.3, starts: 2 }
   : { rounds: 5, seconds: 1.5, starts: 5 }
 
-/** Most tasks in the embedded database: they are created through the API, one process doing everything. */
-const MOST_EMBEDDED = 10_000
+/** The embedded database is filled through the API, which is slow. */
+const MAX_EMBEDDED_TASKS = 10_000
 
 const begin = performance.now()
-const tell = (line: string) => {
+const progress = (line: string) => {
   console.error(`${Math.round((performance.now() - begin) / 1000)} s`.padStart(6), line)
 }
 
@@ -63,7 +63,7 @@ try {
   const results = await measure()
   const markdown = toMarkdown(results)
   console.log(markdown)
-  if (!options.quick) keep(results, markdown)
+  if (!options.quick) saveResults(results, markdown)
 } finally {
   await cluster.stop()
 }
@@ -71,24 +71,24 @@ try {
 async function measure(): Promise<Results> {
   const targets: Target[] = []
   for (const size of sizes) {
-    tell(`filling a database with ${size} tasks`)
+    progress(`filling a database with ${size} tasks`)
     targets.push(...(await openSize(size)))
   }
   if (options.against) {
-    tell(`filling ${options.against}`)
+    progress(`filling ${options.against}`)
     targets.push(await openOverHttp('other', new URL(options.against).origin, sizes[0]!))
   }
   const services = targets.filter(({ name }) => name === 'service')
   const smallest = services[0]!
   const largest = services.at(-1)!
 
-  const seen = await throughput(targets, calls, effort, tell)
+  const seen = await throughput(targets, calls, effort, progress)
   const { perSecond } = seen
 
   const throughputs: Results['throughput'] = targets.flatMap((target) =>
     calls.map((call) => {
       const measures = seen.measures.get(target)!.get(call)!
-      const floor = targets.find(({ name, size }) => name === 'floor' && size === target.size)!
+      const baseline = targets.find(({ name, size }) => name === 'baseline' && size === target.size)!
       return {
         call: call.name,
         target: target.name,
@@ -97,7 +97,7 @@ async function measure(): Promise<Results> {
         p50: spread(measures.map(({ p50 }) => p50)).median,
         p99: spread(measures.map(({ p99 }) => p99)).median,
         failures: measures.reduce((sum, { failures }) => sum + failures, 0),
-        of_floor: ratio(perSecond(target, call), perSecond(floor, call)),
+        of_baseline: ratio(perSecond(target, call), perSecond(baseline, call)),
       }
     }),
   )
@@ -106,7 +106,7 @@ async function measure(): Promise<Results> {
       ? []
       : calls.map((call) => ({
           call: call.name,
-          bound: call.bound,
+          scoped: call.scoped,
           from: smallest.size,
           to: largest.size,
           ratio: ratio(perSecond(largest, call), perSecond(smallest, call)),
@@ -122,37 +122,37 @@ async function measure(): Promise<Results> {
   for (const service of services) {
     for (const call of calls) {
       const rate = spread(perSecond(service, call)).median / 2
-      const { p50, p99, answers } = await atRate(service, call, rate, effort.seconds)
-      at_half.push({ call: call.name, size: service.size, rate, answers, p50, p99 })
-      tell(`${call.name} at ${Math.round(rate)}/s, ${service.size} tasks: p50 ${p50} ms, p99 ${p99} ms`)
+      const { p50, p99, responses } = await atRate(service, call, rate, effort.seconds)
+      at_half.push({ call: call.name, size: service.size, rate, responses, p50, p99 })
+      progress(`${call.name} at ${Math.round(rate)}/s, ${service.size} tasks: p50 ${p50} ms, p99 ${p99} ms`)
     }
   }
 
-  tell('get task while everything is listed')
-  const quiet = spread(perSecond(largest, getTask)).median / 4
-  const beside = await besideUnfilteredLists(largest, quiet, effort.seconds)
+  progress('get task during unfiltered lists')
+  const quarter = spread(perSecond(largest, getTask)).median / 4
+  const during_lists = await duringUnfilteredLists(largest, quarter, effort.seconds)
 
-  tell('looking for lock waits')
+  progress('lock waits')
   const locks = await lockWaits(smallest, 2 * effort.seconds)
 
-  tell('counting round trips')
-  const counted = await startService(`${smallest.database}?pg_stat_statements.track=top`)
-  const round_trips = await roundTrips({ ...smallest, base: counted.base })
-  await counted.stop()
+  progress('round trips')
+  const tracked = await startService(`${smallest.database}?pg_stat_statements.track=top`)
+  const round_trips = await roundTrips({ ...smallest, base: tracked.base })
+  await tracked.stop()
 
-  tell('the SDK and bare fetch')
+  progress('SDK and fetch')
   const sdk = await sdkOverFetch(smallest, effort)
-  if (sdk === undefined) tell('packages/client is not built: the SDK is not measured')
+  if (sdk === undefined) progress('skipped the SDK: packages/client is not built')
 
   const versions = {
     node: process.version,
     postgresql: (await smallest.sql!`select current_setting('server_version') as version`)[0]!.version,
     service: ((await (await fetch(`${smallest.base}/health`)).json()) as { version: string }).version,
   }
-  tell('starts on PostgreSQL')
+  progress('startup on PostgreSQL')
   const coldPostgresql = await coldStart(() => startService(smallest.database!), effort)
   const { coldEmbedded, ...embedded } = await measureEmbedded(smallest)
-  // Of all databases, from the start; asked late, since PostgreSQL counts them with a delay of seconds.
+  // Read at the end: PostgreSQL updates these statistics with a delay of seconds.
   const [counts] = await smallest.sql!`select sum(deadlocks)::int as deadlocks from pg_stat_database`
 
   for (const { server } of targets) await server?.stop()
@@ -175,7 +175,7 @@ async function measure(): Promise<Results> {
     round_trips,
     growth,
     at_half,
-    beside,
+    during_lists,
     locks: { ...locks, deadlocks: counts!.deadlocks },
     memory,
     embedded,
@@ -184,20 +184,20 @@ async function measure(): Promise<Results> {
   }
 }
 
-/** The service on the embedded database beside the one on PostgreSQL. */
+/** The service on the embedded database, compared with the one on PostgreSQL. */
 async function measureEmbedded(postgresql: Target) {
-  tell('filling an embedded database')
+  progress('filling an embedded database')
   const url = `file:${folder}/embedded`
   const server = await startService(url)
-  const size = Math.min(postgresql.size, MOST_EMBEDDED)
+  const size = Math.min(postgresql.size, MAX_EMBEDDED_TASKS)
   const embedded: Target = { ...(await openOverHttp('embedded', server.base, size)), server }
-  const few = [getTask, listSession]
-  const { perSecond } = await throughput([postgresql, embedded], few, effort, tell)
+  const measured = [getTask, listSession]
+  const { perSecond } = await throughput([postgresql, embedded], measured, effort, progress)
   await server.stop()
-  tell('starts on an embedded folder')
+  progress('startup on an embedded folder')
   return {
     size,
-    calls: few.map((call) => ({
+    calls: measured.map((call) => ({
       call: call.name,
       per_second: spread(perSecond(embedded, call)),
       of_postgresql: ratio(perSecond(embedded, call), perSecond(postgresql, call)),
@@ -206,35 +206,35 @@ async function measureEmbedded(postgresql: Target) {
   }
 }
 
-/** A database of this size, with the service and the floor on it. */
+/** Fills a database with this many tasks and starts the service and the baseline on it. */
 async function openSize(size: number): Promise<Target[]> {
   const database = await cluster.newDatabase(`tasks_${size}`)
-  // The service makes the tables.
+  // The service creates the tables.
   const server = await startService(database)
   const sql = postgres(database, { max: 2, onnotice: () => {} })
   await fill(sql, size)
   const sessions = await readSessions(sql)
-  const floor = await startFloor(database)
+  const baseline = await startBaseline(database)
   const targets: Target[] = [
     { name: 'service', size, base: server.base, sessions, server, database, sql },
-    { name: 'floor', size, base: floor.base, sessions, server: floor, database, sql },
+    { name: 'baseline', size, base: baseline.base, sessions, server: baseline, database, sql },
   ]
-  await assertSameAnswers(targets[0]!, targets[1]!)
+  await assertSameResponses(targets[0]!, targets[1]!)
   return targets
 }
 
-/** A service whose database is out of reach, filled through its API. */
+/** A service whose database is not accessible, filled through its API. */
 async function openOverHttp(name: Target['name'], base: string, size: number): Promise<Target> {
   return { name, size, base, sessions: await fillOverHttp(base, size) }
 }
 
-function keep(results: Results, markdown: string) {
+function saveResults(results: Results, markdown: string) {
   const directory = fileURLToPath(new URL('results', import.meta.url))
   mkdirSync(directory, { recursive: true })
   const file = join(directory, `${results.date.slice(0, 10)}-${results.commit}`)
   writeFileSync(`${file}.json`, `${JSON.stringify(results, null, 2)}\n`)
   writeFileSync(`${file}.md`, `${markdown}\n`)
-  tell(`kept as ${file}.json and .md`)
+  progress(`saved as ${file}.json and .md`)
 }
 
 function git(...args: string[]): string {

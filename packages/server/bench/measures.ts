@@ -1,4 +1,4 @@
-/** The measurements. Whatever is compared is measured in the same run and in turn: A B A B. */
+/** The measurements. Targets to compare are measured in the same run and in turns: A B A B. */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import type { Sql } from 'postgres'
@@ -12,28 +12,27 @@ import {
   requestsOf,
   updateTask,
 } from './calls.js'
-import { type Session, tidy } from './data.js'
-import { load, type Measure } from './load.js'
+import { removeCreated, type Session } from './data.js'
+import { load, type Measurement } from './load.js'
 import type { Server } from './processes.js'
 
-/** How long to measure. */
 export interface Effort {
   rounds: number
-  /** Each load. */
+  /** Duration of each load run. */
   seconds: number
-  /** Starts of a process. */
+  /** Number of process starts to measure. */
   starts: number
 }
 
-/** What is put under load: the service, the floor, another implementation, or an earlier build. */
+/** What is measured: the service, the baseline, another implementation, or an earlier build. */
 export interface Target {
-  name: 'service' | 'floor' | 'other' | 'embedded' | 'before'
+  name: 'service' | 'baseline' | 'other' | 'embedded' | 'before'
   base: string
   size: number
   sessions: Session[]
-  /** Absent where somebody else runs it. */
+  /** Undefined if it was not started here. */
   server?: Server
-  /** The PostgreSQL behind it, where it is within reach: its URL and a connection. */
+  /** Its PostgreSQL database, if accessible: URL and connection. */
   database?: string
   sql?: Sql
 }
@@ -51,43 +50,47 @@ export function spread(values: number[]): Spread {
   return { median, lowest: sorted[0]!, highest: sorted.at(-1)! }
 }
 
-/** Each round is compared with itself: what else the machine did meanwhile, it did to both. */
+/** Compared by round: other load on the machine affects both values of a round. */
 export const ratio = (a: number[], b: number[]) => spread(a.map((value, round) => value / b[round]!))
 
 export const CONNECTIONS = 32
 
-/** A load of one call; what it wrote is taken away again. */
+/** Puts one call under load, then deletes the created rows. */
 async function loadCall(
   target: Target,
   call: Call,
   options: { seconds: number; rate?: number },
-): Promise<Measure> {
+): Promise<Measurement> {
   const requests = requestsOf(call, target.sessions)
-  const measure = await load({ base: target.base, requests, connections: CONNECTIONS, ...options })
-  if (call.writes && target.sql) await tidy(target.sql)
-  target.server?.emptyLog()
-  return measure
+  const measurement = await load({ base: target.base, requests, connections: CONNECTIONS, ...options })
+  if (call.writes && target.sql) await removeCreated(target.sql)
+  target.server?.truncateLog()
+  return measurement
 }
 
-/** Fails unless both answer the same, but for the ids and times that a write makes. */
-export async function assertSameAnswers(a: Target, b: Target) {
+/** Fails unless both return the same responses, except for ids and times that a write generates. */
+export async function assertSameResponses(a: Target, b: Target) {
   for (const call of calls) {
     const request = call.request(a.sessions[0]!, 3)
-    const [ours, theirs] = [await answerTo(a.base, request), await answerTo(b.base, request)]
-    const plain = ({ status, text }: { status: number; text: string }) => ({
+    const [ours, theirs] = [await sendRequest(a.base, request), await sendRequest(b.base, request)]
+    const comparable = ({ status, text }: { status: number; text: string }) => ({
       status,
       body: JSON.parse(
         call.writes
-          ? text.replaceAll(/"[\da-f]{8}-[\da-f-]{27}"|"\d{4}-\d\d-\d\dT[\d:.]+Z"/g, '"made"')
+          ? text.replaceAll(/"[\da-f]{8}-[\da-f-]{27}"|"\d{4}-\d\d-\d\dT[\d:.]+Z"/g, '"generated"')
           : text,
       ),
     })
-    assert.deepEqual(plain(theirs), plain(ours), `${call.name}: ${a.name} and ${b.name} answer differently`)
+    assert.deepEqual(
+      comparable(theirs),
+      comparable(ours),
+      `${call.name}: ${a.name} and ${b.name} return different responses`,
+    )
   }
-  await tidy(a.sql!)
+  await removeCreated(a.sql!)
 }
 
-async function answerTo(base: string, { method, path, body }: Request) {
+async function sendRequest(base: string, { method, path, body }: Request) {
   const response = await fetch(base + path, {
     method,
     ...(body && { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
@@ -97,27 +100,29 @@ async function answerTo(base: string, { method, path, body }: Request) {
   return { status: response.status, text }
 }
 
-/** The highest throughput of each call on each target, by round. */
+/** The maximum throughput of each call on each target, by round. */
 export async function throughput(
   targets: Target[],
   measured: Call[],
   { rounds, seconds }: Effort,
-  tell: (line: string) => void,
+  progress: (line: string) => void,
 ) {
   const measures = new Map(
-    targets.map((target) => [target, new Map(measured.map((call) => [call, [] as Measure[]]))]),
+    targets.map((target) => [target, new Map(measured.map((call) => [call, [] as Measurement[]]))]),
   )
   const memory = new Map(targets.map((target) => [target, [] as number[]]))
   for (let round = 0; round <= rounds; round++) {
     for (const call of measured) {
-      const seen: string[] = []
+      const rates: string[] = []
       for (const target of targets) {
-        const measure = await loadCall(target, call, { seconds: round === 0 ? seconds / 2 : seconds })
-        // The first round is for the compilers and caches of all.
-        if (round > 0) measures.get(target)!.get(call)!.push(measure)
-        seen.push(`${target.name} ${Math.round(measure.perSecond)}/s`)
+        const measurement = await loadCall(target, call, { seconds: round === 0 ? seconds / 2 : seconds })
+        // The first round only warms up.
+        if (round > 0) measures.get(target)!.get(call)!.push(measurement)
+        rates.push(`${target.name} ${Math.round(measurement.perSecond)}/s`)
       }
-      tell(`${round === 0 ? 'warming up' : `round ${round} of ${rounds}`}, ${call.name}: ${seen.join(', ')}`)
+      progress(
+        `${round === 0 ? 'warm-up' : `round ${round} of ${rounds}`}, ${call.name}: ${rates.join(', ')}`,
+      )
     }
     for (const target of targets) {
       const used = target.server?.memory()
@@ -128,20 +133,25 @@ export async function throughput(
     measures
       .get(target)!
       .get(call)!
-      .map((measure) => measure.perSecond)
+      .map((measurement) => measurement.perSecond)
   return { measures, perSecond, memory }
 }
 
-/** The latency of a call at a rate that the target is given whether it keeps up or not. */
-export async function atRate(target: Target, call: Call, rate: number, seconds: number): Promise<Measure> {
-  // Rare requests get more time: a percentile needs some.
+/** The latency of a call at a fixed request rate. */
+export async function atRate(
+  target: Target,
+  call: Call,
+  rate: number,
+  seconds: number,
+): Promise<Measurement> {
+  // A low rate runs longer: a percentile needs enough requests.
   return loadCall(target, call, { rate, seconds: Math.min(10, Math.max(2 * seconds, 300 / rate)) })
 }
 
-/** The latency of get task at this rate, alone and while two clients list everything again and again. */
-export async function besideUnfilteredLists(target: Target, rate: number, seconds: number) {
+/** The latency of get task at this rate, alone and while two clients list all tasks repeatedly. */
+export async function duringUnfilteredLists(target: Target, rate: number, seconds: number) {
   const alone = await loadCall(target, getTask, { rate, seconds: 2 * seconds })
-  const [beside, lists] = await Promise.all([
+  const [during, lists] = await Promise.all([
     loadCall(target, getTask, { rate, seconds: 2 * seconds }),
     load({
       base: target.base,
@@ -150,13 +160,13 @@ export async function besideUnfilteredLists(target: Target, rate: number, second
       seconds: 2 * seconds,
     }),
   ])
-  return { alone, beside, lists }
+  return { alone, during, lists }
 }
 
-/** Lock waits, as often as they can be seen, while one client updates the tasks of sessions that others list. */
+/** Samples lock waits while one client updates the tasks of sessions that others list. */
 export async function lockWaits(target: Target, seconds: number) {
-  const few = target.sessions.slice(0, 4)
-  const repeated = Array.from({ length: 40 * few.length }, (_, turn) => few[turn % few.length]!)
+  const shared = target.sessions.slice(0, 4)
+  const repeated = Array.from({ length: 40 * shared.length }, (_, turn) => shared[turn % shared.length]!)
   let [samples, waits, done] = [0, 0, false]
   const watch = async () => {
     for (; !done; samples++) {
@@ -171,43 +181,44 @@ export async function lockWaits(target: Target, seconds: number) {
   ])
   done = true
   await watching
-  await tidy(target.sql!)
-  target.server?.emptyLog()
+  await removeCreated(target.sql!)
+  target.server?.truncateLog()
   return { updates, lists, samples, waits }
 }
 
-const COUNTED = 20
+const REQUESTS_PER_CALL = 20
 
-/** How many statements each call of a service sends to PostgreSQL, which counts them: each is a round trip. */
+/** The number of statements of each call, from pg_stat_statements. Each statement is a round trip. */
 export async function roundTrips({ base, sessions, sql }: Target): Promise<Record<string, number>> {
   await sql!`create extension if not exists pg_stat_statements`
   const counts: Record<string, number> = {}
   for (const call of calls) {
     await sql!`select pg_stat_statements_reset()`
-    for (const request of requestsOf(call, sessions).slice(0, COUNTED)) await answerTo(base, request)
+    for (const request of requestsOf(call, sessions).slice(0, REQUESTS_PER_CALL))
+      await sendRequest(base, request)
     const [row] = await sql!`select sum(calls)::int as calls from pg_stat_statements`
-    counts[call.name] = row!.calls / COUNTED
+    counts[call.name] = row!.calls / REQUESTS_PER_CALL
   }
-  await tidy(sql!)
+  await removeCreated(sql!)
   return counts
 }
 
-/** How long the service takes from its start to the first answer, in milliseconds. */
+/** The time from the start of the process to the first response, in milliseconds. */
 export async function coldStart(start: () => Promise<Server>, { starts }: Effort): Promise<Spread> {
   const times: number[] = []
-  for (let nth = 0; nth < starts; nth++) {
+  for (let n = 0; n < starts; n++) {
     const server = await start()
-    times.push(server.startedIn)
+    times.push(server.startupMs)
     await server.stop()
   }
   return spread(times)
 }
 
-const CALLS_A_TURN = 200
+const CALLS_PER_TURN = 200
 
 /**
- * One call after the other through the SDK and through bare fetch, in turn, in microseconds a call; undefined when the
- * SDK is not built. Both run in this process, and so in the same one.
+ * The latency of sequential calls through the SDK and through fetch, in microseconds per call. Undefined if the SDK is not
+ * built.
  */
 export async function sdkOverFetch({ base, sessions }: Target, { rounds }: Effort) {
   const built = new URL('../../client/dist/index.js', import.meta.url)
@@ -221,8 +232,8 @@ export async function sdkOverFetch({ base, sessions }: Target, { rounds }: Effor
   }
   const time = async (call: (id: string) => Promise<unknown>) => {
     const start = performance.now()
-    for (const id of ids.slice(0, CALLS_A_TURN)) await call(id)
-    return (1000 * (performance.now() - start)) / CALLS_A_TURN
+    for (const id of ids.slice(0, CALLS_PER_TURN)) await call(id)
+    return (1000 * (performance.now() - start)) / CALLS_PER_TURN
   }
   const times: Record<keyof typeof clients, number[]> = { sdk: [], fetch: [] }
   for (let turn = -1; turn < 4 * rounds; turn++) {

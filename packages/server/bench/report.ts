@@ -1,5 +1,5 @@
-/** What a run has seen, and how it reads. */
-import type { Measure } from './load.js'
+/** The results of a run, and their Markdown. */
+import type { Measurement } from './load.js'
 import type { Effort, Spread } from './measures.js'
 
 export interface Results {
@@ -10,7 +10,7 @@ export interface Results {
   postgresql_settings: Record<string, string>
   effort: Effort
   connections: number
-  /** Latencies here and below in milliseconds. */
+  /** Latencies, here and below, in milliseconds. */
   throughput: {
     call: string
     target: string
@@ -19,22 +19,22 @@ export interface Results {
     p50: number
     p99: number
     failures: number
-    of_floor: Spread
+    of_baseline: Spread
   }[]
   round_trips: Record<string, number>
-  /** Throughput at the largest size by that at the smallest; empty with one size. */
-  growth: { call: string; bound: boolean; from: number; to: number; ratio: Spread }[]
-  at_half: { call: string; size: number; rate: number; answers: number; p50: number; p99: number }[]
-  /** Get task at a quarter of its highest throughput at the largest size, alone and beside unfiltered lists. */
-  beside: { alone: Measure; beside: Measure; lists: Measure }
-  /** Deadlocks are those of the whole run. */
-  locks: { updates: Measure; lists: Measure; samples: number; waits: number; deadlocks: number }
-  /** Megabytes; empty where the system does not tell. */
+  /** Throughput at the largest size divided by throughput at the smallest; empty with one size. */
+  growth: { call: string; scoped: boolean; from: number; to: number; ratio: Spread }[]
+  at_half: { call: string; size: number; rate: number; responses: number; p50: number; p99: number }[]
+  /** Get task at a quarter of its maximum throughput at the largest size, alone and during unfiltered lists. */
+  during_lists: { alone: Measurement; during: Measurement; lists: Measurement }
+  /** `deadlocks` counts the whole run. */
+  locks: { updates: Measurement; lists: Measurement; samples: number; waits: number; deadlocks: number }
+  /** Megabytes; empty except on Linux. */
   memory: { size: number; after_warm_up: number; after_last_round: number; peak: number }[]
   embedded: { size: number; calls: { call: string; per_second: Spread; of_postgresql: Spread }[] }
   /** Milliseconds. */
   cold_start: { postgresql: Spread; embedded: Spread }
-  /** Microseconds a call. */
+  /** Microseconds per call. */
   sdk?: { sdk: Spread; fetch: Spread; overhead: Spread }
 }
 
@@ -46,68 +46,76 @@ export function toMarkdown(results: Results): string {
     `## Benchmark of ${results.date.slice(0, 10)}, commit ${results.commit}`,
     `${machine.cpu}, ${machine.cores} cores, ${machine.memory_gb} GB, ${machine.system}; Node ${versions.node}, ` +
       `PostgreSQL ${versions.postgresql}, service ${versions.service}. PostgreSQL, the service and the load generator ` +
-      `share the cores. Medians of ${effort.rounds} rounds of ${effort.seconds} s on ${connections} connections, with ` +
-      `the lowest and the highest. PostgreSQL as it is installed but for: ${settings.join(', ')}.`,
+      `share the cores. Median (range) of ${effort.rounds} rounds of ${effort.seconds} s on ${connections} connections. ` +
+      `PostgreSQL with default settings except: ${settings.join(', ')}.`,
     targets(results),
     ...sizes.flatMap((size) => [`### ${count(size)} tasks`, calls(results, size)]),
-    ...(results.growth.length === 0 ? [] : ['### As the data grows', growth(results)]),
-    '### At half of the highest throughput',
+    ...(results.growth.length === 0 ? [] : ['### Scaling with the data', growth(results)]),
+    '### At half of the maximum throughput',
     atHalf(results),
-    '### Beside others',
-    beside(results),
+    '### During unfiltered lists',
+    duringLists(results),
     '### Memory of the service',
     table(
-      ['tasks', 'after warming up', 'after the last round', 'peak'],
+      ['tasks', 'after warm-up', 'after the last round', 'peak'],
       results.memory.map((m) => [count(m.size), mb(m.after_warm_up), mb(m.after_last_round), mb(m.peak)]),
     ),
     `### Embedded database, ${count(results.embedded.size)} tasks`,
     table(
-      ['call', 'requests/s', 'of PostgreSQL'],
+      ['call', 'requests/s', 'vs. PostgreSQL'],
       results.embedded.calls.map((c) => [c.call, rates(c.per_second), ratios(c.of_postgresql)]),
     ),
-    '### Start and SDK',
-    startAndSdk(results),
+    '### Startup and SDK',
+    startupAndSdk(results),
   ].join('\n\n')
 }
 
-/** What is aimed at, and the worst that was seen. */
+/** The targets and the worst result for each. */
 function targets({ throughput, growth, at_half, locks, memory, cold_start, embedded, sdk }: Results) {
-  const ofFloor = throughput.filter(({ target }) => target === 'service')
+  const ofBaseline = throughput.filter(({ target }) => target === 'service')
   const lowest = <T>(rows: T[], value: (row: T) => number) => rows.toSorted((a, b) => value(a) - value(b))[0]
-  const worst = lowest(ofFloor, (row) => row.of_floor.median)!
-  const grown = lowest(
-    growth.filter(({ bound }) => bound),
+  const worst = lowest(ofBaseline, (row) => row.of_baseline.median)!
+  const leastScaling = lowest(
+    growth.filter(({ scoped }) => scoped),
     (row) => row.ratio.median,
   )
   const slowest = lowest(at_half, (row) => row.p50 / row.p99)!
   const largest = lowest(memory, (row) => -row.peak)
-  const behind = lowest(embedded.calls, (row) => row.of_postgresql.median)!
+  const slowestEmbedded = lowest(embedded.calls, (row) => row.of_postgresql.median)!
   return table(
-    ['what', 'target', 'the worst seen'],
+    ['what', 'target', 'worst result'],
     [
       [
-        'every call against the floor',
+        'throughput of every call vs. the baseline',
         '≥ 0.85',
-        `${ratios(worst.of_floor)}: ${worst.call}, ${count(worst.size)} tasks`,
+        `${ratios(worst.of_baseline)}: ${worst.call}, ${count(worst.size)} tasks`,
       ],
-      grown && ['every bound call as the data grows', '≥ 0.8', `${ratios(grown.ratio)}: ${grown.call}`],
+      leastScaling && [
+        'calls for one session, batch or task: largest vs. smallest database',
+        '≥ 0.8',
+        `${ratios(leastScaling.ratio)}: ${leastScaling.call}`,
+      ],
       [
-        'updates while their session is listed by others',
+        'updates of sessions that other clients list',
         'no lock waits, no deadlocks',
-        `${locks.waits} waits in ${count(locks.samples)} looks, during ${count(locks.updates.answers)} updates and ` +
-          `${count(locks.lists.answers)} lists${failed(locks.updates.failures + locks.lists.failures)}; ` +
+        `${locks.waits} waits in ${count(locks.samples)} samples, during ${count(locks.updates.responses)} updates and ` +
+          `${count(locks.lists.responses)} lists${failed(locks.updates.failures + locks.lists.failures)}; ` +
           `${locks.deadlocks} deadlocks in the whole run`,
       ],
       [
-        'p99 at half of the highest throughput',
+        'p99 at half of the maximum throughput',
         '≤ 5 × p50',
         `${fixed(slowest.p99 / slowest.p50)}: ${slowest.call}, ${count(slowest.size)} tasks`,
       ],
       largest && ['memory under load', '≤ 150 MB', mb(largest.peak)],
-      ['start on PostgreSQL, to the first answer', '≤ 1 s', milliseconds(cold_start.postgresql)],
-      ['start on an embedded folder, to the first answer', '≤ 2.5 s', milliseconds(cold_start.embedded)],
-      ['embedded against PostgreSQL', '≥ 0.15', `${ratios(behind.of_postgresql)}: ${behind.call}`],
-      sdk && ['SDK over bare fetch', '≤ 5 %', percent(sdk.overhead)],
+      ['startup on PostgreSQL, to the first response', '≤ 1 s', milliseconds(cold_start.postgresql)],
+      ['startup on an embedded folder, to the first response', '≤ 2.5 s', milliseconds(cold_start.embedded)],
+      [
+        'throughput of embedded vs. PostgreSQL',
+        '≥ 0.15',
+        `${ratios(slowestEmbedded.of_postgresql)}: ${slowestEmbedded.call}`,
+      ],
+      sdk && ['SDK overhead vs. fetch', '≤ 5 %', percent(sdk.overhead)],
     ],
   )
 }
@@ -121,7 +129,7 @@ function calls({ throughput, round_trips }: Results, size: number) {
       'requests/s',
       'p50 ms',
       'p99 ms',
-      'of the floor',
+      'vs. baseline',
       'round trips',
       ...others.map((other) => `${other} requests/s`),
     ],
@@ -132,7 +140,7 @@ function calls({ throughput, round_trips }: Results, size: number) {
         rates(row.per_second) + failed(row.failures),
         fixed(row.p50),
         fixed(row.p99),
-        ratios(row.of_floor),
+        ratios(row.of_baseline),
         String(round_trips[row.call]),
         ...others.map((other) => {
           const same = rows.find(({ call, target }) => call === row.call && target === other)!
@@ -146,13 +154,13 @@ const failed = (failures: number) => (failures === 0 ? '' : `, ${count(failures)
 
 const growth = ({ growth: rows }: Results) =>
   table(
-    ['call', `throughput at ${count(rows[0]!.to)} tasks by that at ${count(rows[0]!.from)}`],
+    ['call', `throughput with ${count(rows[0]!.to)} / with ${count(rows[0]!.from)} tasks`],
     rows.map((row) => [row.call, ratios(row.ratio)]),
   )
 
 const atHalf = ({ at_half }: Results) =>
   table(
-    ['call', 'tasks', 'requests/s', 'p50 ms', 'p99 ms', 'p99 by p50'],
+    ['call', 'tasks', 'requests/s', 'p50 ms', 'p99 ms', 'p99 / p50'],
     at_half.map((row) => [
       row.call,
       count(row.size),
@@ -163,8 +171,8 @@ const atHalf = ({ at_half }: Results) =>
     ]),
   )
 
-function beside({ beside: { alone, beside, lists } }: Results) {
-  const row = (name: string, { perSecond, p50, p99 }: Measure) => [
+function duringLists({ during_lists: { alone, during, lists } }: Results) {
+  const row = (name: string, { perSecond, p50, p99 }: Measurement) => [
     name,
     fixed(perSecond),
     fixed(p50),
@@ -174,27 +182,27 @@ function beside({ beside: { alone, beside, lists } }: Results) {
     ['call', 'requests/s', 'p50 ms', 'p99 ms'],
     [
       row('get task, alone', alone),
-      row('get task, while two clients list everything', beside),
+      row('get task, while two clients list everything', during),
       row('list everything, those two clients', lists),
     ],
   )
 }
 
-function startAndSdk({ cold_start, sdk }: Results) {
+function startupAndSdk({ cold_start, sdk }: Results) {
   return table(
     ['what', 'time'],
     [
-      ['start on PostgreSQL', milliseconds(cold_start.postgresql)],
-      ['start on an embedded folder', milliseconds(cold_start.embedded)],
-      sdk && ['get task by the SDK', `${around(sdk.sdk, count)} µs`],
-      sdk && ['get task by bare fetch', `${around(sdk.fetch, count)} µs`],
+      ['startup on PostgreSQL', milliseconds(cold_start.postgresql)],
+      ['startup on an embedded folder', milliseconds(cold_start.embedded)],
+      sdk && ['get task with the SDK', `${around(sdk.sdk, count)} µs`],
+      sdk && ['get task with fetch', `${around(sdk.fetch, count)} µs`],
     ],
   )
 }
 
 type Cells = string[]
 
-/** A Markdown table that also reads well as text. */
+/** A Markdown table with aligned columns. */
 function table(head: Cells, rows: (Cells | undefined)[]): string {
   const lines = [head, ...rows.filter((row) => row !== undefined)]
   const widths = head.map((_, column) => Math.max(...lines.map((cells) => cells[column]!.length)))

@@ -1,4 +1,4 @@
-/** The service is killed in the midst of writes, again and again, while clients of the SDK go on and try again. */
+/** The service is killed during writes, repeatedly. SDK clients keep writing and retry. */
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,30 +8,30 @@ import type { Finding, Scenario } from './scenario.js'
 
 const CLIENTS = 8
 
-/** A kill about every second, on PostgreSQL and then as many on the embedded database. */
+/** About one kill per second for `seconds`, on PostgreSQL and then on the embedded database. */
 export const crash: Scenario = {
   seconds: 50,
   async run({ cluster, seconds }) {
     return [
-      ...(await killAgainAndAgain('PostgreSQL', await cluster.newDatabase('crash'), seconds)),
-      ...(await killAgainAndAgain('embedded', `file:${join(folder, 'crash')}`, seconds)),
+      ...(await killRepeatedly('PostgreSQL', await cluster.newDatabase('crash'), seconds)),
+      ...(await killRepeatedly('embedded', `file:${join(folder, 'crash')}`, seconds)),
     ]
   },
 }
 
-async function killAgainAndAgain(on: string, database: string, kills: number): Promise<Finding[]> {
+async function killRepeatedly(on: string, database: string, kills: number): Promise<Finding[]> {
   let server = await startService(database)
-  let over = false
+  let stopped = false
   let retries = 0
-  /** The sessions' titles that were acknowledged. */
+  /** Acknowledged titles by session. */
   const acknowledged = new Map<string, string[]>()
 
   const aklp = createClient({
-    baseUrl: 'http://wherever-it-runs-now',
-    // Each start has a port of its own.
-    fetch: (url, init) => fetch(url.replace('http://wherever-it-runs-now', server.base), init),
+    baseUrl: 'http://current-server',
+    // Each start has another port.
+    fetch: (url, init) => fetch(url.replace('http://current-server', server.base), init),
     retries: 1000,
-    // A call may miss many of the short times between two kills.
+    // A call may fail through many kills in a row.
     timeout: 600_000,
     onRetry: () => retries++,
   })
@@ -41,7 +41,7 @@ async function killAgainAndAgain(on: string, database: string, kills: number): P
     const session = aklp.session(session_id)
     const titles: string[] = []
     acknowledged.set(session_id, titles)
-    for (let turn = 0; !over; turn++) {
+    for (let turn = 0; !stopped; turn++) {
       if (turn % 2 === 0) {
         const task = await session.tasks.create({ title: `task ${turn}` })
         titles.push(task.title)
@@ -58,14 +58,14 @@ async function killAgainAndAgain(on: string, database: string, kills: number): P
   const starts: number[] = []
   for (let nth = 0; nth < kills; nth++) {
     await sleep(100 + 900 * Math.random())
-    await killed(server)
+    await kill(server)
     server = await startService(database)
-    starts.push(server.startedIn)
+    starts.push(server.startupMs)
   }
-  over = true
+  stopped = true
   await Promise.all(workers)
 
-  const [lost, doubled, open, writes] = [[], [], [], []] as [string[], string[], string[], string[]]
+  const [lost, duplicated, open, writes] = [[], [], [], []] as [string[], string[], string[], string[]]
   for (const [session_id, titles] of acknowledged) {
     const counts = new Map<string, number>()
     for await (const { title, status } of aklp.session(session_id).tasks.each()) {
@@ -74,29 +74,29 @@ async function killAgainAndAgain(on: string, database: string, kills: number): P
     }
     writes.push(...titles)
     lost.push(...titles.filter((title) => !counts.has(title)))
-    doubled.push(...[...counts].filter(([, count]) => count > 1).map(([title]) => title))
+    duplicated.push(...[...counts].filter(([, count]) => count > 1).map(([title]) => title))
   }
   await server.stop()
   return [
     {
-      must: `${on}: every acknowledged write is there`,
-      seen: `${lost.length} of ${writes.length} tasks lost, ${open.length} completions lost, in ${kills} kills`,
-      holds: lost.length === 0 && open.length === 0 && writes.length > 0,
+      expected: `${on}: no acknowledged write is lost`,
+      observed: `${lost.length} of ${writes.length} tasks lost, ${open.length} completions lost, in ${kills} kills`,
+      passed: lost.length === 0 && open.length === 0 && writes.length > 0,
     },
     {
-      must: `${on}: no retry is doubled`,
-      seen: `${doubled.length} doubled by ${retries} retries`,
-      holds: doubled.length === 0 && retries > 0,
+      expected: `${on}: no retry creates a duplicate`,
+      observed: `${duplicated.length} duplicates in ${retries} retries`,
+      passed: duplicated.length === 0 && retries > 0,
     },
     {
-      must: `${on}: it starts again by itself`,
-      seen: `${starts.length} starts, the slowest in ${Math.round(Math.max(...starts))} ms`,
-      holds: starts.length === kills,
+      expected: `${on}: every restart succeeds`,
+      observed: `${starts.length} starts, the slowest in ${Math.round(Math.max(...starts))} ms`,
+      passed: starts.length === kills,
     },
   ]
 }
 
-async function killed({ pid, running }: Server) {
+async function kill({ pid, running }: Server) {
   process.kill(pid, 'SIGKILL')
   while (running()) await sleep(5)
 }

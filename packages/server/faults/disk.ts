@@ -1,10 +1,10 @@
-/** The disk of the embedded database fills up, and is read-only. Mounts a small file system, and so needs root. */
+/** The disk of the embedded database is full, then read-only. Mounts a tmpfs, which needs root. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { folder, startService } from '../bench/processes.js'
-import { onlyRefusals, type Scenario, stillRuns } from './scenario.js'
+import { onlyExpectedStatuses, type Scenario, stillRuns } from './scenario.js'
 import { Client } from './traffic.js'
 
 const mount = (...args: string[]) => execFileSync('mount', args, { stdio: 'pipe' })
@@ -19,9 +19,9 @@ export const disk: Scenario = {
     } catch (error) {
       return [
         {
-          must: 'a file system can be mounted',
-          seen: `not run: ${(error as Error).message.trim()}`,
-          holds: false,
+          expected: 'a tmpfs can be mounted',
+          observed: `not run: ${(error as Error).message.trim()}`,
+          passed: false,
         },
       ]
     }
@@ -33,7 +33,7 @@ export const disk: Scenario = {
       const plan = {
         tasks: Array.from({ length: 100 }, () => ({ title: 'a', description: 'b'.repeat(1000) })),
       }
-      /** Creates batches for a time; answers the codes of those that failed. */
+      /** Creates batches for this time and returns the error codes. */
       const write = async (seconds: number) => {
         const codes = new Set<string | undefined>()
         for (const end = Date.now() + 1000 * seconds; Date.now() < end; await sleep(5)) {
@@ -43,7 +43,7 @@ export const disk: Scenario = {
         }
         return codes
       }
-      const lost = async (client: Client) => {
+      const countLost = async (client: Client) => {
         let lost = 0
         for (const id of batches)
           if ((await client.call('GET', `/api/v1/batches/${id}`)).body?.tasks?.length !== plan.tasks.length)
@@ -52,63 +52,64 @@ export const disk: Scenario = {
       }
 
       await write(1)
-      // Somebody else fills the disk to the last byte, at once.
+      // Another process fills the disk.
       try {
         writeFileSync(join(disk, 'filler'), Buffer.alloc(512 * 2 ** 20))
       } catch {}
       const full = await write(seconds)
       const ready = (await client.call('GET', '/readyz')).status
-      const told = /the disk is full: [^"]*/.exec(server.log())?.[0]
+      const logged = /the disk is full: [^"]*/.exec(server.log())?.[0]
       rmSync(join(disk, 'filler'))
       const after = await write(1)
       const running = stillRuns(server)
-      const seen = client.answers.slice()
-      // The service itself writes until there is no room.
+      const results = client.results.slice()
+      // The service itself fills the disk.
       const own = await write(3 * seconds)
       client.close()
       await server.stop()
 
       mount('-o', 'remount,ro', disk)
-      const refusal = await startService(database).then(
+      const startError = await startService(database).then(
         async (server) => {
           await server.stop()
-          return 'it started'
+          return 'started'
         },
         (error: Error) => error.message,
       )
       mount('-o', 'remount,rw,size=600m', disk)
-      const again = await startService(database)
-      const other = new Client(again.base)
-      const gone = await lost(other)
-      const created = (await other.call('POST', '/api/v1/batches', plan)).status
-      other.close()
-      await again.stop()
+      const restarted = await startService(database)
+      const newClient = new Client(restarted.base)
+      const lost = await countLost(newClient)
+      const created = (await newClient.call('POST', '/api/v1/batches', plan)).status
+      newClient.close()
+      await restarted.stop()
       return [
-        onlyRefusals(seen),
+        onlyExpectedStatuses(results),
         {
-          must: 'a full disk is told: 503, not ready, a line in the log',
-          seen: `${[...full]}; /readyz ${ready}; ${told}`,
-          holds: full.size === 1 && full.has('database_unavailable') && ready === 503 && told !== undefined,
+          expected: 'a full disk is reported: 503, not ready, a log line',
+          observed: `${[...full]}; /readyz ${ready}; ${logged}`,
+          passed:
+            full.size === 1 && full.has('database_unavailable') && ready === 503 && logged !== undefined,
         },
         {
-          must: 'works again once there is room',
-          seen: after.size === 0 ? 'it does' : `${[...after]}`,
-          holds: after.size === 0,
+          expected: 'recovers once there is space',
+          observed: after.size === 0 ? 'it does' : `${[...after]}`,
+          passed: after.size === 0,
         },
         {
-          must: 'its own writes end in the same refusal',
-          seen: `${[...own]}`,
-          holds: [...own].join() === 'database_unavailable',
+          expected: 'the same error once its own writes fill the disk',
+          observed: `${[...own]}`,
+          passed: [...own].join() === 'database_unavailable',
         },
         {
-          must: 'a read-only folder stops the start with its reason',
-          seen: refusal.trim().split('\n').at(-1)!,
-          holds: /read-only file system/.test(refusal),
+          expected: 'on a read-only folder, startup fails with the reason',
+          observed: startError.trim().split('\n').at(-1)!,
+          passed: /read-only file system/.test(startError),
         },
         {
-          must: 'no corruption: every acknowledged batch is there and whole, and new ones can be written',
-          seen: `${gone} of ${batches.length} lost; then ${created}`,
-          holds: gone === 0 && batches.length > 0 && created === 201,
+          expected: 'no corruption: acknowledged batches are complete, new ones can be created',
+          observed: `${lost} of ${batches.length} lost; create returns ${created}`,
+          passed: lost === 0 && batches.length > 0 && created === 201,
         },
         running,
       ]

@@ -1,11 +1,12 @@
 /**
- * Breaks what the service stands on, while it is used, and holds against a table what must hold. Needs a build.
+ * Fault injection: breaks PostgreSQL, the disk, the network or the process under load, and prints the expected and the
+ * observed behaviour as a table. Needs a build.
  *
  *   pnpm faults                       every scenario
  *   pnpm faults restart overload      only these
- *   pnpm faults soak --seconds 1800   for so long: outage, overload or load; each scenario has a default
+ *   pnpm faults soak --seconds 1800   the duration of the fault or the load; each scenario has a default
  *
- * Ends with 1 when something does not hold.
+ * The exit code is 1 if an expectation fails.
  */
 import { parseArgs } from 'node:util'
 import { startPostgres } from '../bench/processes.js'
@@ -39,7 +40,7 @@ const { values, positionals } = parseArgs({
 })
 const unknown = positionals.filter((name) => !(name in scenarios))
 if (unknown.length > 0)
-  throw new Error(`no such scenario: ${unknown}; there are ${Object.keys(scenarios).join(', ')}`)
+  throw new Error(`unknown scenario: ${unknown}. Scenarios: ${Object.keys(scenarios).join(', ')}`)
 
 const rows: ({ fault: string } & Finding)[] = []
 for (const fault of positionals.length > 0 ? positionals : Object.keys(scenarios)) {
@@ -48,14 +49,14 @@ for (const fault of positionals.length > 0 ? positionals : Object.keys(scenarios
   console.error(`${fault}: ${seconds} s`)
   const cluster = await startPostgres()
   try {
-    for (const promise of await scenario.run({ cluster, seconds })) rows.push({ fault, ...promise })
+    for (const finding of await scenario.run({ cluster, seconds })) rows.push({ fault, ...finding })
   } catch (error) {
-    rows.push({ fault, must: 'runs to its end', seen: String(error), holds: false })
+    rows.push({ fault, expected: 'the scenario completes', observed: String(error), passed: false })
   }
   await cluster.stop()
 }
 
-console.log('| fault | what must hold | seen | |\n|---|---|---|---|')
-for (const { fault, must, seen, holds } of rows)
-  console.log(`| ${fault} | ${must} | ${seen} | ${holds ? 'holds' : '**FAILS**'} |`)
-process.exit(rows.every(({ holds }) => holds) ? 0 : 1)
+console.log('| fault | expected | observed | result |\n|---|---|---|---|')
+for (const { fault, expected, observed, passed } of rows)
+  console.log(`| ${fault} | ${expected} | ${observed} | ${passed ? 'pass' : '**FAIL**'} |`)
+process.exit(rows.every(({ passed }) => passed) ? 0 : 1)

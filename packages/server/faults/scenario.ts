@@ -1,39 +1,52 @@
-/** What every scenario is, and the findings that several of them make. */
+/** The scenario interface, and the findings that several scenarios share. */
 import { readdirSync } from 'node:fs'
-import type { Server, startPostgres } from '../bench/processes.js'
-import type { Answer } from './traffic.js'
+import postgres from 'postgres'
+import { fill, readSessions } from '../bench/data.js'
+import { type Server, type startPostgres, startService } from '../bench/processes.js'
+import type { CallResult } from './traffic.js'
 
 export interface Scenario {
-  /** How long the fault, or the load, lasts unless told otherwise. */
+  /** Default duration of the fault or the load. */
   seconds: number
   run(context: Context): Promise<Finding[]>
 }
 
 export interface Context {
-  /** A PostgreSQL of the scenario's own. */
+  /** A PostgreSQL server for this scenario only. */
   cluster: Awaited<ReturnType<typeof startPostgres>>
   seconds: number
 }
 
 export interface Finding {
-  must: string
-  seen: string
-  holds: boolean
+  expected: string
+  observed: string
+  passed: boolean
 }
 
-/** Only successes, and refusals that say when to come again. */
-export function onlyRefusals(answers: Answer[]): Finding {
+/** The service on a new database with this many tasks, and a sample of their sessions. */
+export async function startWithTasks(cluster: Context['cluster'], tasks: number, settings = {}) {
+  const database = await cluster.newDatabase('faults')
+  const server = await startService(database, settings)
+  const sql = postgres(database, { max: 1, onnotice: () => {} })
+  await fill(sql, tasks)
+  const sessions = await readSessions(sql)
+  await sql.end()
+  return { server, database, sessions }
+}
+
+/** Only successes, and rejections that say when to retry. */
+export function onlyExpectedStatuses(results: CallResult[]): Finding {
   const kinds = new Map<string, number>()
-  for (const { status, retryAfter, code } of answers) {
-    const kind = `${status || 'no answer'}${code ? ` ${code}` : ''}${status === 503 && !retryAfter ? ' without Retry-After' : ''}`
+  for (const { status, retryAfter, code } of results) {
+    const kind = `${status || 'no response'}${code ? ` ${code}` : ''}${status === 503 && !retryAfter ? ' without Retry-After' : ''}`
     kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
   }
   return {
-    must: 'success, or 503 or 429 with Retry-After',
-    seen: [...kinds].map(([kind, count]) => `${count} × ${kind}`).join(', '),
-    holds:
-      answers.length > 0 &&
-      answers.every(
+    expected: 'success, or 503 or 429 with Retry-After',
+    observed: [...kinds].map(([kind, count]) => `${count} × ${kind}`).join(', '),
+    passed:
+      results.length > 0 &&
+      results.every(
         ({ status, retryAfter }) => isSuccess(status) || (retryAfter && (status === 503 || status === 429)),
       ),
   }
@@ -41,44 +54,41 @@ export function onlyRefusals(answers: Answer[]): Finding {
 
 export const isSuccess = (status: number) => status >= 200 && status < 300
 
-export function answeredWithin(answers: Answer[], deadline: number): Finding {
-  const slowest = Math.round(Math.max(...answers.map(({ ms }) => ms)))
+export function respondsWithin(results: CallResult[], deadline: number): Finding {
+  const slowest = Math.round(Math.max(...results.map(({ ms }) => ms)))
   return {
-    must: `every answer within ${deadline} ms`,
-    seen: `slowest ${slowest} ms`,
-    holds: slowest <= deadline,
+    expected: `every response within ${deadline} ms`,
+    observed: `slowest ${slowest} ms`,
+    passed: slowest <= deadline,
   }
 }
 
-/** All answers to what was asked later than two seconds after `end` are successes. */
-export function recovered(answers: Answer[], end: number): Finding {
-  const failed = answers.filter(({ at, status }) => at > end && !isSuccess(status))
-  const after = Math.max(0, ...failed.map(({ at }) => Math.round(at - end)))
-  const asked = answers.filter(({ at }) => at > end + 2000).length
+/** Every request sent more than two seconds after `end` succeeds. */
+export function recovered(results: CallResult[], end: number): Finding {
+  const failed = results.filter(({ at, status }) => at > end && !isSuccess(status))
+  const lastFailure = Math.max(0, ...failed.map(({ at }) => Math.round(at - end)))
+  const later = results.filter(({ at }) => at > end + 2000).length
   return {
-    must: 'as before within 2 s, by itself',
-    seen: `last refusal of what was asked ${after} ms after the end; ${asked} successes later than 2 s`,
-    holds: after <= 2000 && asked > 0,
+    expected: 'recovers by itself within 2 s',
+    observed: `last failed request sent ${lastFailure} ms after the end; ${later} requests later than 2 s`,
+    passed: lastFailure <= 2000 && later > 0,
   }
 }
 
 export function stillRuns(server: Server): Finding {
   const crashes = server.log().match(/^(?!\{).+/gm) ?? []
   return {
-    must: 'the server does not crash',
-    seen: `${server.running() ? 'runs' : 'ended'}${crashes.length > 0 ? `; wrote ${crashes[0]}` : ''}`,
-    holds: server.running() && crashes.length === 0,
+    expected: 'the server does not crash',
+    observed: `${server.running() ? 'runs' : 'exited'}${crashes.length > 0 ? `; wrote ${crashes[0]}` : ''}`,
+    passed: server.running() && crashes.length === 0,
   }
 }
 
 export function percentile(values: number[], percent: number): number {
   const sorted = [...values].sort((a, b) => a - b)
-  return (
-    Math.round(
-      10 * (sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? Number.NaN),
-    ) / 10
-  )
+  const index = Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))
+  return Math.round(10 * (sorted[index] ?? Number.NaN)) / 10
 }
 
-/** Open files and sockets of a process. */
+/** The number of open files and sockets of a process. Linux only. */
 export const handles = (pid: number) => readdirSync(`/proc/${pid}/fd`).length

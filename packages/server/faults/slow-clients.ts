@@ -1,4 +1,4 @@
-/** The slow clients of slow.ts, in a process of their own. Says "open" when all are connected, and stays. */
+/** The slow clients of slow.ts, as a separate process. Prints "open" when all are connected, and keeps running. */
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
@@ -7,18 +7,17 @@ const idle = Number(process.argv[3])
 const SLOW = 200
 
 let opened = 0
-/** Opens connections that never end by themselves. */
-async function open(count: number, talk: (socket: Socket) => void) {
+async function open(count: number, onConnect: (socket: Socket) => void) {
   for (let n = 0; n < count; n++) {
-    // One address has too few ports for all.
+    // One address does not have enough ports.
     const localAddress = `127.0.${1 + (opened++ >> 12)}.1`
     const socket = connect({ port: Number(port), host: hostname, localAddress, allowHalfOpen: true })
-    socket.on('error', () => {}).once('connect', () => talk(socket))
+    socket.on('error', () => {}).once('connect', () => onConnect(socket))
     if (n % 100 === 99) await sleep(50)
   }
 }
 
-/** Sends a byte a second. */
+/** Sends one byte per second. */
 const drip = (text: string) => (socket: Socket) => {
   let sent = 0
   const next = setInterval(() => socket.writable && socket.write(text[sent++ % text.length]!), 1000)
@@ -34,7 +33,7 @@ await open(SLOW, (socket) => {
   drip('"aaaaaaaaaaaaaaaaaaaa')(socket)
 })
 await open(SLOW, (socket) => socket.resume().write(`${head}X-Header: ${'a'.repeat(100_000)}\r\n\r\n`))
-// These ask for much and read nothing.
+// These request large responses and do not read them.
 await open(20, (socket) => socket.pause().write(large.repeat(5)))
 console.log('open')
 await sleep(3_600_000)

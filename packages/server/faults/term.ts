@@ -1,10 +1,10 @@
-/** Servers behind a balancer are replaced, one after the other, with SIGTERM. */
+/** Servers behind a load balancer are replaced one by one with SIGTERM. */
 import { randomUUID } from 'node:crypto'
 import { Agent, createServer, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Server, startService } from '../bench/processes.js'
 import { isSuccess, type Scenario } from './scenario.js'
-import { Client, everySecond, Learners } from './traffic.js'
+import { Client, sendAtRate, Workload } from './traffic.js'
 
 const PROBE_MS = 200
 const settings = { SHUTDOWN_DELAY_MS: '1000' }
@@ -17,35 +17,35 @@ export const term: Scenario = {
     let servers = [await startService(database, settings), await startService(database, settings)]
     for (const server of servers) balancer.add(server)
     const client = new Client(balancer.base, 200)
-    const learners = new Learners(client, randomUUID())
+    const workload = new Workload(client, randomUUID())
     await sleep(2 * PROBE_MS)
-    const load = everySecond(200, learners.turn)
+    const load = sendAtRate(200, workload.turn)
     let replaced = 0
     for (const end = Date.now() + 1000 * seconds; Date.now() < end; replaced++) {
       const [oldest, other] = servers as [Server, Server]
-      const fresh = await startService(database, settings)
-      balancer.add(fresh)
+      const replacement = await startService(database, settings)
+      balancer.add(replacement)
       await sleep(2 * PROBE_MS)
       await oldest.stop()
       balancer.remove(oldest)
-      servers = [other, fresh]
+      servers = [other, replacement]
     }
     await load.stop()
-    const failed = client.answers.filter(({ status }) => !isSuccess(status))
+    const failed = client.results.filter(({ status }) => !isSuccess(status))
     client.close()
     balancer.close()
     for (const server of servers) await server.stop()
     return [
       {
-        must: 'no request fails while servers are replaced',
-        seen: `${failed.length} of ${client.answers.length} failed in ${replaced} replacements${failed[0] ? `; ${failed[0].status} ${failed[0].code}` : ''}`,
-        holds: failed.length === 0 && replaced > 0,
+        expected: 'no request fails while servers are replaced',
+        observed: `${failed.length} of ${client.results.length} failed in ${replaced} replacements${failed[0] ? `; ${failed[0].status} ${failed[0].code}` : ''}`,
+        passed: failed.length === 0 && replaced > 0,
       },
     ]
   },
 }
 
-/** A balancer as they are: keeps connections, asks for readiness now and then, and does not repeat a request. */
+/** A minimal load balancer: keep-alive connections, periodic readiness probes, no retries. */
 async function startBalancer() {
   const backends = new Map<Server, boolean>()
   const agent = new Agent({ keepAlive: true })
@@ -55,11 +55,15 @@ async function startBalancer() {
     const base = ready[turn++ % ready.length]
     if (base === undefined) return outgoing.writeHead(502).end()
     const { connection: _, ...headers } = incoming.headers
-    const forwarded = request(base + incoming.url, { method: incoming.method!, headers, agent }, (answer) => {
-      const { connection: _, ...headers } = answer.headers
-      outgoing.writeHead(answer.statusCode!, headers)
-      answer.pipe(outgoing)
-    })
+    const forwarded = request(
+      base + incoming.url,
+      { method: incoming.method!, headers, agent },
+      (response) => {
+        const { connection: _, ...headers } = response.headers
+        outgoing.writeHead(response.statusCode!, headers)
+        response.pipe(outgoing)
+      },
+    )
     forwarded.on('error', () => outgoing.headersSent || outgoing.writeHead(502).end())
     incoming.pipe(forwarded)
   }).listen(0, '127.0.0.1')

@@ -1,21 +1,21 @@
-/** Callers of the service that go on, whatever happens to it, and note every answer. */
+/** Clients that keep calling the service whatever happens to it, and record every result. */
 import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-export interface Answer {
-  /** When it was asked, as performance.now(). */
+export interface CallResult {
+  /** When the request was sent, as performance.now(). */
   at: number
   ms: number
-  /** 0 where no answer came. */
+  /** 0 without a response. */
   status: number
   retryAfter: boolean
-  /** The code of a problem, or of the network's. */
+  /** The `error_code` of the response, or the code of the network error. */
   code: string | undefined
   body: { id: string; status: string; tasks?: unknown[] } | undefined
 }
 
 export class Client {
-  readonly answers: Answer[] = []
+  readonly results: CallResult[] = []
   readonly #agent: Agent
 
   constructor(
@@ -25,16 +25,16 @@ export class Client {
     this.#agent = new Agent({ keepAlive: true, maxSockets: connections })
   }
 
-  call(method: string, path: string, body?: object): Promise<Answer> {
+  call(method: string, path: string, body?: object): Promise<CallResult> {
     const at = performance.now()
     return new Promise((resolve) => {
-      const note = (answer: Pick<Answer, 'status' | 'retryAfter' | 'code' | 'body'>) => {
-        const whole = { at, ms: performance.now() - at, ...answer }
-        this.answers.push({ ...whole, body: undefined })
-        resolve(whole)
+      const record = (outcome: Pick<CallResult, 'status' | 'retryAfter' | 'code' | 'body'>) => {
+        const result = { at, ms: performance.now() - at, ...outcome }
+        this.results.push({ ...result, body: undefined })
+        resolve(result)
       }
       const failed = ({ code }: NodeJS.ErrnoException) =>
-        note({ status: 0, retryAfter: false, code, body: undefined })
+        record({ status: 0, retryAfter: false, code, body: undefined })
       const json = body && JSON.stringify(body)
       const sent = request(
         this.base + path,
@@ -53,12 +53,12 @@ export class Client {
           })
           response.on('error', failed)
           response.on('end', () => {
-            const read = text.startsWith('{') ? JSON.parse(text) : text
-            note({
+            const body = text.startsWith('{') ? JSON.parse(text) : text
+            record({
               status: response.statusCode!,
               retryAfter: response.headers['retry-after'] !== undefined,
-              code: read.error_code,
-              body: read,
+              code: body.error_code,
+              body,
             })
           })
         },
@@ -73,31 +73,47 @@ export class Client {
   }
 }
 
-/** Makes so many calls a second, whether answers come or not, until told to stop; then waits for the last answers. */
-export function everySecond(rate: number, call: (turn: number) => Promise<unknown>) {
-  let over = false
+/** Starts `rate` calls per second, independent of their results. `stop` waits for the calls in flight. */
+export function sendAtRate(rate: number, call: (turn: number) => Promise<unknown>) {
+  let stopped = false
   const calls = new Set<Promise<unknown>>()
   const clock = async () => {
     const start = performance.now()
-    for (let turn = 0; !over; await sleep(1)) {
+    for (let turn = 0; !stopped; await sleep(1)) {
       for (; turn < ((performance.now() - start) / 1000) * rate; turn++) {
-        const made = call(turn).finally(() => calls.delete(made))
-        calls.add(made)
+        const running = call(turn).finally(() => calls.delete(running))
+        calls.add(running)
       }
     }
   }
   const ticking = clock()
   return {
     async stop() {
-      over = true
+      stopped = true
       await ticking
       await Promise.all(calls)
     },
   }
 }
 
-/** Learners who create tasks, complete them, read them and list them; and what the service acknowledged to them. */
-export class Learners {
+/** Gets these tasks at a fixed rate and returns the results. */
+export async function getTasks(
+  base: string,
+  ids: string[],
+  { rate, seconds, connections }: { rate: number; seconds: number; connections: number },
+): Promise<CallResult[]> {
+  const client = new Client(base, connections)
+  const load = sendAtRate(rate, (turn) =>
+    client.call('GET', `/api/v1/tasks/${ids[(turn * 7919) % ids.length]}`),
+  )
+  await sleep(1000 * seconds)
+  await load.stop()
+  client.close()
+  return client.results
+}
+
+/** Creates, completes, reads and lists the tasks of a session, and remembers the acknowledged writes. */
+export class Workload {
   readonly acknowledged = new Map<string, 'pending' | 'completed'>()
   readonly #ids: string[] = []
 
@@ -126,7 +142,7 @@ export class Learners {
     }
   }
 
-  /** How many of the acknowledged writes are not there. */
+  /** The number of acknowledged writes that are missing. */
   async lost(): Promise<number> {
     let lost = 0
     for (const [id, status] of this.acknowledged) {

@@ -1,7 +1,7 @@
 /**
- * The floor: what the service could be if it were nothing but its statements. node:http and postgres.js, the service's
- * SQL as text and prepared, JSON.stringify; no framework, no validation, no logs, no answers to mistakes. It takes
- * DATABASE_URL and PORT, and knows only the calls that are measured.
+ * The baseline: the service's SQL as prepared statements behind node:http, with JSON.stringify. No framework, validation,
+ * logs or error handling: the difference to it is the overhead of the service. Reads DATABASE_URL and PORT, and implements
+ * only the measured calls.
  */
 import { createServer, type IncomingMessage } from 'node:http'
 import postgres from 'postgres'
@@ -20,7 +20,7 @@ interface Body {
 
 const sql = postgres(process.env.DATABASE_URL!, { max: 10, fetch_types: false })
 
-/** Runs a statement that the connection has prepared; values for jsonb are given as JSON. */
+/** Runs a prepared statement; values for jsonb are passed as JSON text. */
 const run = (text: string, parameters: unknown[]) =>
   sql.unsafe<Row[]>(text, parameters as string[], { prepare: true })
 sql.options.serializers[3802] = (json) => json
@@ -33,7 +33,7 @@ const taskColumns = `tasks.id, tasks.session_id, tasks.batch_id, tasks.title, ta
 
 const selectTask = `select ${taskColumns} from tasks where id = $1`
 
-// The columns to sort by are named with their table: alone, they would name the text that is made of them.
+// Sort columns are qualified: unqualified, they would refer to the formatted text of the select list.
 const selectPage = (filter: string, parameters: number) => `
   select (select count(*) from tasks ${filter})::int as total, coalesce(json_agg(page), '[]') as items
   from (select ${taskColumns} from tasks ${filter} order by tasks.updated_at desc, tasks.id desc
@@ -136,8 +136,8 @@ async function createBatch({ session_id, reason, tasks }: Body) {
 const TASKS = '/api/v1/tasks'
 const BATCHES = '/api/v1/batches'
 
-/** The answer to a call, or undefined for one that is not known here. */
-async function answer(request: IncomingMessage): Promise<unknown> {
+/** The response body, or undefined for an unknown call. */
+async function handle(request: IncomingMessage): Promise<unknown> {
   const { method, url } = request as { method: string; url: string }
   const mark = url.indexOf('?')
   const path = mark === -1 ? url : url.slice(0, mark)
@@ -171,7 +171,7 @@ function bodyOf(request: IncomingMessage): Promise<Body> {
 }
 
 createServer((request, response) => {
-  answer(request).then(
+  handle(request).then(
     (value) => {
       const json = JSON.stringify(value)
       response.writeHead(request.method === 'POST' ? 201 : 200, {
