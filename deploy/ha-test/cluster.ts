@@ -1,21 +1,22 @@
 /**
- * Three PostgreSQL nodes with synchronous replication under Patroni, whose agreement is in etcd; HAProxy before their
- * primary and before the servers; PgBouncer before HAProxy. All on loopback, as the Debian packages bring them.
+ * Three PostgreSQL nodes with synchronous replication, managed by Patroni with etcd. HAProxy in front of the primary and in
+ * front of the servers, PgBouncer in front of HAProxy. All on loopback, from Debian packages.
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../../packages/server/bench/port.js'
+import { postgresProcesses } from '../../packages/server/bench/postgres-processes.js'
 import postgres from '../../packages/server/vendor/postgres.js'
-import { end, endsWithUs, folder, newFolder, postgresProcesses, signal, start, until } from './processes.js'
+import { end, folder, newFolder, signal, start, stopOnExit, until } from './processes.js'
 
-/** Where Debian puts the programs of PostgreSQL: the newest version that is there. */
+// Debian installs each version of PostgreSQL in a directory of its own; the newest is used.
 const versions = existsSync('/usr/lib/postgresql') ? readdirSync('/usr/lib/postgresql') : []
 const binaries = `/usr/lib/postgresql/${Math.max(...versions.map(Number))}/bin`
 
-/** What is not installed, as names of Debian packages. */
+/** The Debian packages that are not installed. */
 export function missingPackages(): string[] {
-  const has = (program: string) => {
+  const isInstalled = (program: string) => {
     try {
       return execFileSync('sh', ['-c', `command -v ${program}`], { stdio: 'ignore' }) !== undefined
     } catch {
@@ -29,11 +30,11 @@ export function missingPackages(): string[] {
     pgbouncer: 'pgbouncer',
     [`${binaries}/pg_rewind`]: 'postgresql',
   }
-  return Object.entries(programs).flatMap(([program, name]) => (has(program) ? [] : [name]))
+  return Object.entries(programs).flatMap(([program, name]) => (isInstalled(program) ? [] : [name]))
 }
 
-/** Patroni gives a primary up that was not heard of for `ttl` seconds: a cut-off costs about as much. */
-const agreement = { ttl: 20, loop_wait: 2, retry_timeout: 5 }
+/** Patroni replaces a primary that was unreachable for `ttl` seconds: writes stop for about that long. */
+const dcsSettings = { ttl: 20, loop_wait: 2, retry_timeout: 5 }
 
 const password = 'loopback'
 
@@ -57,7 +58,7 @@ export class Node {
   ) {
     const home = newFolder(name)
     this.data = join(home, 'data')
-    endsWithUs(this.data)
+    stopOnExit(this.data)
     this.#settings = join(folder, `${name}.yml`)
     const settings = {
       scope: 'aklp',
@@ -66,11 +67,11 @@ export class Node {
       etcd3: { host: `127.0.0.1:${etcd}` },
       bootstrap: {
         dcs: {
-          ...agreement,
+          ...dcsSettings,
           synchronous_mode: true,
           postgresql: {
             use_pg_rewind: true,
-            // A standby that is cut off is given up after as long.
+            // How long commits wait for a standby that is cut off.
             parameters: { wal_sender_timeout: '5s', shared_buffers: '32MB' },
           },
         },
@@ -93,20 +94,23 @@ export class Node {
         parameters: { unix_socket_directories: home },
       },
     }
-    // YAML can be written as JSON.
+    // JSON is valid YAML.
     writeFileSync(this.#settings, JSON.stringify(settings, undefined, 2), { mode: 0o644 })
     this.#patroni = this.#start()
   }
 
   #start() {
-    return start(this.name, 'patroni', [this.#settings], { kept: true, environment: { LC_ALL: 'C.UTF-8' } })
+    return start(this.name, 'patroni', [this.#settings], {
+      asPostgres: true,
+      environment: { LC_ALL: 'C.UTF-8' },
+    })
   }
 
   get #processes() {
     return [this.#patroni.pid!, ...postgresProcesses(this.data)]
   }
 
-  /** As if the power failed. */
+  /** Simulates a power failure. */
   async kill() {
     signal('SIGKILL', this.#processes)
     await end(this.#patroni, 'SIGKILL')
@@ -116,7 +120,7 @@ export class Node {
     this.#patroni = this.#start()
   }
 
-  /** As if the network failed: nothing comes from it, and connections stay. */
+  /** Simulates a network partition: the node does not respond, and its connections stay open. */
   cutOff() {
     signal('SIGSTOP', this.#processes)
   }
@@ -125,8 +129,8 @@ export class Node {
     signal('SIGCONT', this.#processes)
   }
 
-  /** Moves the primary from this node to its synchronous standby. */
-  moveTo(other: Node) {
+  /** Planned switchover: makes the other node, the synchronous standby, the primary. */
+  switchOverTo(other: Node) {
     execFileSync(
       'patronictl',
       ['-c', this.#settings, 'switchover', '--leader', this.name, '--candidate', other.name, '--force'],
@@ -155,9 +159,9 @@ export async function startCluster(servers: number[]) {
         `etcd=${peer}`,
       ],
     ],
-    { kept: true },
+    { asPostgres: true },
   )
-  await until('etcd answers', async () => (await fetch(`${client}/health`)).ok)
+  await until('etcd is healthy', async () => (await fetch(`${client}/health`)).ok)
 
   const nodes: Node[] = []
   for (const name of ['node1', 'node2', 'node3'])
@@ -165,20 +169,22 @@ export async function startCluster(servers: number[]) {
 
   const cluster = {
     nodes,
-    /** The port of HAProxy that leads to the primary. */
+    /** The HAProxy port of the primary. */
     primary,
-    /** The port of PgBouncer. */
+    /** The PgBouncer port. */
     pooler,
-    /** Where callers reach whichever server is ready. */
+    /** The HAProxy URL of the ready servers. */
     service: `http://127.0.0.1:${service}`,
     url: (hosts: string, parameters = '') => `postgres://aklp:${password}@${hosts}/aklp${parameters}`,
     async members(): Promise<Member[]> {
       for (const { api } of nodes) {
         try {
-          const answer = await fetch(`http://127.0.0.1:${api}/cluster`, { signal: AbortSignal.timeout(2000) })
-          return ((await answer.json()) as { members: Member[] }).members
+          const response = await fetch(`http://127.0.0.1:${api}/cluster`, {
+            signal: AbortSignal.timeout(2000),
+          })
+          return ((await response.json()) as { members: Member[] }).members
         } catch {
-          // Cut off, or ended.
+          // Cut off or not running.
         }
       }
       return []
@@ -187,10 +193,10 @@ export async function startCluster(servers: number[]) {
       const member = (await cluster.members()).find((member) => member.role === role)
       return nodes.find(({ name }) => name === member?.name)!
     },
-    /** Waits until every node takes part, and one of them has each write before it is acknowledged. */
-    async whole() {
+    /** Waits until all nodes are members and one of them is a synchronous standby. */
+    async waitUntilHealthy() {
       await until(
-        'all nodes are in the cluster',
+        'the cluster is healthy',
         async () => {
           const members = await cluster.members()
           const roles = members.map(({ role }) => role).sort()
@@ -212,7 +218,7 @@ export async function startCluster(servers: number[]) {
   timeout server 1h
   timeout check 2s
 
-# The node that Patroni says is the primary.
+# The primary, according to Patroni.
 listen primary
   mode tcp
   bind 127.0.0.1:${primary}
@@ -221,7 +227,7 @@ listen primary
   default-server inter 500ms fall 2 rise 1 on-marked-down shutdown-sessions
 ${nodes.map(({ name, port, api }) => `  server ${name} 127.0.0.1:${port} check port ${api}`).join('\n')}
 
-# The servers that say they are ready.
+# The ready servers.
 listen service
   mode http
   bind 127.0.0.1:${service}
@@ -252,13 +258,13 @@ server_login_retry = 1
 ignore_startup_parameters = statement_timeout,lock_timeout
 `,
   )
-  start('pgbouncer', 'pgbouncer', [poolerSettings], { kept: true })
+  start('pgbouncer', 'pgbouncer', [poolerSettings], { asPostgres: true })
 
-  await cluster.whole()
+  await cluster.waitUntilHealthy()
   const administrator = postgres(`postgres://postgres:${password}@127.0.0.1:${primary}/postgres`, { max: 1 })
-  await until('the primary is behind the balancer', async () => (await administrator`select 1`).length === 1)
+  await until('HAProxy reaches the primary', async () => (await administrator`select 1`).length === 1)
   await administrator.unsafe(`create role aklp login password '${password}'`)
-  // PgBouncer does not pass the bounds on that the server asks for.
+  // PgBouncer ignores these as startup parameters, see ignore_startup_parameters.
   await administrator`alter role aklp set statement_timeout = '10s'`
   await administrator`alter role aklp set lock_timeout = '5s'`
   await administrator`create database aklp owner aklp`

@@ -1,7 +1,7 @@
 /**
- * Shows that the service holds no state of its own: three servers, each with another way to a PostgreSQL of three nodes,
- * are loaded while nodes and servers fail and move. Each acknowledged write must be there once afterwards. Prints a table
- * of what must hold and what was seen; ends with 1 when something does not hold. Needs a build.
+ * High-availability test: three servers, each connected to a PostgreSQL cluster of three nodes in another way, are under
+ * load while nodes and servers fail, restart and switch over. Afterwards each acknowledged write must exist once. Prints the
+ * expected and the observed behaviour as a table; the exit code is 1 if an expectation fails. Needs a build.
  */
 import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -16,47 +16,47 @@ import { end, folder, start, until } from './processes.js'
 const missing = missingPackages()
 if (missing.length > 0) {
   process.stderr.write(
-    `not installed; on Debian: apt-get install --no-install-recommends ${missing.join(' ')}\n`,
+    `missing packages. On Debian: apt-get install --no-install-recommends ${missing.join(' ')}\n`,
   )
   process.exit(1)
 }
 
-/** Most seconds without an acknowledged write. */
-const FAILURE = 30
-const PLANNED = 5
+/** Maximum time without an acknowledged write, in seconds. */
+const MAX_FAILOVER_GAP = 30
+const MAX_PLANNED_GAP = 5
 
-const results: { what: string; must: string; seen: string; holds: boolean }[] = []
-const say = (line: string) => process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`)
+const results: { check: string; expected: string; observed: string; passed: boolean }[] = []
+const log = (line: string) => process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`)
 const seconds = (value: number) => `${value.toFixed(1)} s`
 
 try {
   await run()
 } catch (error) {
-  say(`${error}`)
+  log(`${error}`)
   for (const name of ['node1', 'node2', 'node3', 'etcd', 'haproxy', 'pgbouncer']) {
     try {
-      say(`${name}: …${readFileSync(join(folder, `${name}.log`), 'utf8').slice(-1000)}`)
+      log(`${name}: …${readFileSync(join(folder, `${name}.log`), 'utf8').slice(-1000)}`)
     } catch {
-      // It was not started yet.
+      // Not started yet.
     }
   }
   process.exit(1)
 }
 report()
-process.exit(results.every(({ holds }) => holds) ? 0 : 1)
+process.exit(results.every(({ passed }) => passed) ? 0 : 1)
 
 async function run() {
-  say(`starting three nodes, with logs in ${folder}`)
+  log(`starting three PostgreSQL nodes, logs in ${folder}`)
   const ports = await Promise.all([freePort(), freePort(), freePort()])
   const cluster = await startCluster(ports)
   const hosts = cluster.nodes.map(({ port }) => `127.0.0.1:${port}`).join()
-  const ways = {
+  const databaseUrls = {
     HAProxy: cluster.url(`127.0.0.1:${cluster.primary}`),
     'several hosts': cluster.url(hosts, '?target_session_attrs=read-write'),
     PgBouncer: cluster.url(`127.0.0.1:${cluster.pooler}`, '?prepare=false'),
   }
 
-  say('starting three servers')
+  log('starting three servers')
   const bases = ports.map((port) => `http://127.0.0.1:${port}`)
   const ready = async (base: string) =>
     (await fetch(`${base}/readyz`, { signal: AbortSignal.timeout(3000) })).status === 200
@@ -68,7 +68,7 @@ async function run() {
       {
         environment: {
           PORT: `${ports[n]}`,
-          DATABASE_URL: Object.values(ways)[n]!,
+          DATABASE_URL: Object.values(databaseUrls)[n]!,
           DATABASE_POOL_SIZE: '5',
           SHUTDOWN_DELAY_MS: '2000',
           LOG_LEVEL: 'warn',
@@ -77,49 +77,49 @@ async function run() {
     )
   const servers = ports.map((_port, n) => startServer(n))
   for (const base of bases) await until(`${base} is ready`, () => ready(base))
-  await until('they are behind the balancer', () => ready(cluster.service))
+  await until('the load balancer reaches a server', () => ready(cluster.service))
 
   const load = startLoad(
     cluster.service,
-    Object.fromEntries(Object.keys(ways).map((way, n) => [way, bases[n]!])),
+    Object.fromEntries(Object.keys(databaseUrls).map((via, n) => [via, bases[n]!])),
   )
-  await until('every way is written by', () => load.goesOn(0))
+  await until('writes succeed through every server', () => load.acknowledgedSince(0))
   await sleep(3000)
 
-  /** Lets something happen under load, and looks how long nothing was acknowledged. */
+  /** Triggers an event under load, and measures the longest time without an acknowledged write. */
   const event = async (
-    what: string,
-    longest: number,
-    happen: () => Promise<void>,
-    after = async () => {},
+    name: string,
+    maxGap: number,
+    trigger: () => Promise<void>,
+    cleanUp = async () => {},
   ) => {
-    await cluster.whole()
-    say(what)
+    await cluster.waitUntilHealthy()
+    log(name)
     const since = performance.now()
-    await happen()
-    const happened = performance.now()
-    await until('writes succeed by every way', () => load.goesOn(happened), 120)
+    await trigger()
+    const triggered = performance.now()
+    await until('writes succeed through every server', () => load.acknowledgedSince(triggered), 120)
     await sleep(2000)
     const { balancer, ...each } = load.gaps(since)
-    const ofEach = Object.entries(each).map(([way, gap]) => `${way} ${seconds(gap)}`)
+    const ofEach = Object.entries(each).map(([via, gap]) => `${via} ${seconds(gap)}`)
     results.push({
-      what: `${what}: longest time without an acknowledged write`,
-      must: `≤ ${seconds(longest)}`,
-      seen: `${seconds(balancer!)} (${ofEach.join(', ')})`,
-      holds: balancer! <= longest,
+      check: `${name}: longest time without an acknowledged write`,
+      expected: `≤ ${seconds(maxGap)}`,
+      observed: `${seconds(balancer!)} (${ofEach.join(', ')})`,
+      passed: balancer! <= maxGap,
     })
-    await after()
+    await cleanUp()
   }
-  /** Waits until another node than this is the primary. */
+  /** Waits until another node is the primary. */
   const replaced = (name: string) =>
-    until('another is the primary', async () => ((await cluster.node('leader'))?.name ?? name) !== name)
+    until('another node is the primary', async () => ((await cluster.node('leader'))?.name ?? name) !== name)
 
-  await event('nothing', PLANNED, () => sleep(5000))
+  await event('no event', MAX_PLANNED_GAP, () => sleep(5000))
 
   const killed = await cluster.node('leader')
   await event(
     'the primary is killed',
-    FAILURE,
+    MAX_FAILOVER_GAP,
     async () => {
       await killed.kill()
       await replaced(killed.name)
@@ -127,11 +127,11 @@ async function run() {
     async () => killed.restart(),
   )
 
-  await cluster.whole()
+  await cluster.waitUntilHealthy()
   const cut = await cluster.node('leader')
   await event(
     'the primary is cut off',
-    FAILURE,
+    MAX_FAILOVER_GAP,
     async () => {
       cut.cutOff()
       await replaced(cut.name)
@@ -139,78 +139,83 @@ async function run() {
     async () => cut.reconnect(),
   )
 
-  await cluster.whole()
+  await cluster.waitUntilHealthy()
   const standby = await cluster.node('sync_standby')
   await event(
     'the synchronous standby is cut off',
-    FAILURE,
+    MAX_FAILOVER_GAP,
     async () => {
       standby.cutOff()
-      await until('another is in its place', async () => {
-        const now = await cluster.node('sync_standby')
-        return now !== undefined && now !== standby
+      await until('another node is the synchronous standby', async () => {
+        const current = await cluster.node('sync_standby')
+        return current !== undefined && current !== standby
       })
     },
     async () => standby.reconnect(),
   )
 
-  await event('servers are restarted one by one', PLANNED, async () => {
+  await event('servers are restarted one by one', MAX_PLANNED_GAP, async () => {
     for (const [n, server] of servers.entries()) {
       await end(server, 'SIGTERM')
       servers[n] = startServer(n)
-      await until('it is ready again', () => ready(bases[n]!))
-      // The balancer has to see it, too.
+      await until('the server is ready again', () => ready(bases[n]!))
+      // Until the load balancer has probed it.
       await sleep(1000)
     }
   })
 
-  await cluster.whole()
+  await cluster.waitUntilHealthy()
   const [from, to] = [await cluster.node('leader'), await cluster.node('sync_standby')]
-  await event('the primary is moved on purpose', PLANNED, async () => {
-    from.moveTo(to)
+  await event('planned switchover of the primary', MAX_PLANNED_GAP, async () => {
+    from.switchOverTo(to)
     await replaced(from.name)
   })
 
-  await cluster.whole()
-  say('counting')
+  await cluster.waitUntilHealthy()
+  log('verifying')
   await load.stop()
-  const { lost, doubled, wrong, writes, count, counted, unknown } = await load.mistakes(ways.HAProxy)
-  const { seen } = load
-  const none = (what: string, mistakes: string[], of: string) =>
+  const { lost, duplicated, incomplete, writes, count, counted, unknown } = await load.verify(
+    databaseUrls.HAProxy,
+  )
+  const { stats } = load
+  const expectNone = (check: string, found: string[], of: string) =>
     results.push({
-      what,
-      must: '0',
-      seen: mistakes.length === 0 ? `0 of ${of}` : `${mistakes.length}: ${mistakes.slice(0, 3).join('; ')}`,
-      holds: mistakes.length === 0,
+      check,
+      expected: '0',
+      observed: found.length === 0 ? `0 of ${of}` : `${found.length}: ${found.slice(0, 3).join('; ')}`,
+      passed: found.length === 0,
     })
-  none('acknowledged writes that are lost', lost, `${load.acknowledgements()}`)
-  none('writes that are there twice, or that nobody sent', doubled, `${load.acknowledgements()}`)
-  none('batches that are there in part', wrong, `${writes} creates`)
-  none('acknowledged creates that the next read missed', seen.missed, `${writes} creates`)
+  expectNone('lost acknowledged writes', lost, `${load.acknowledgements()}`)
+  expectNone('duplicate or unexpected writes', duplicated, `${load.acknowledgements()}`)
+  expectNone('incomplete batches', incomplete, `${writes} creates`)
+  expectNone('acknowledged creates that the next read did not return', stats.missed, `${writes} creates`)
   results.push({
-    what: 'count of three callers, each with ifUnchangedSince',
-    must: 'acknowledged changes, and none but those without an answer',
-    seen: `${count}; ${counted} acknowledged, ${unknown} without an answer, ${seen.conflicts} conflicts`,
-    holds: count >= counted && count <= counted + unknown,
+    check: 'counter that three clients increment with ifUnchangedSince',
+    expected: 'every acknowledged increment, and at most those without a response',
+    observed: `${count}; ${counted} acknowledged, ${unknown} without a response, ${stats.conflicts} conflicts`,
+    passed: count >= counted && count <= counted + unknown,
   })
   for (const [n, server] of servers.entries()) {
     results.push({
-      what: `server by ${Object.keys(ways)[n]}`,
-      must: 'still runs',
-      seen:
+      check: `server connected by ${Object.keys(databaseUrls)[n]}`,
+      expected: 'still runs',
+      observed:
         server.exitCode === null && server.signalCode === null
           ? 'runs'
-          : `ended: ${server.exitCode ?? server.signalCode}`,
-      holds: server.exitCode === null && server.signalCode === null,
+          : `exited: ${server.exitCode ?? server.signalCode}`,
+      passed: server.exitCode === null && server.signalCode === null,
     })
   }
-  const failures = [...seen.failures].map(([kind, times]) => `${times} × ${kind}`)
-  say(`${seen.calls} calls; what they were told meanwhile: ${failures.join(', ') || 'no failure'}`)
+  const failures = [...stats.failures].map(([kind, times]) => `${times} × ${kind}`)
+  log(`${stats.calls} calls; failures: ${failures.join(', ') || 'none'}`)
 }
 
 function report() {
   const rows = results.map(
-    ({ what, must, seen, holds }) => `| ${what} | ${must} | ${seen} | ${holds ? 'yes' : '**no**'} |`,
+    ({ check, expected, observed, passed }) =>
+      `| ${check} | ${expected} | ${observed} | ${passed ? 'pass' : '**FAIL**'} |`,
   )
-  process.stdout.write(['| what | must hold | seen | holds |', '|---|---|---|---|', ...rows, ''].join('\n'))
+  process.stdout.write(
+    ['| check | expected | observed | result |', '|---|---|---|---|', ...rows, ''].join('\n'),
+  )
 }

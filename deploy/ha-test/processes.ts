@@ -1,18 +1,19 @@
-/** The processes of the test: each writes to a log file of its own, and none outlives this one. */
+/** The processes of the test. Each has its own log file, and all are stopped on exit. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { postgresProcesses } from '../../packages/server/bench/postgres-processes.js'
 
-/** Where everything is written; removed at the end. */
+/** Data, settings and logs; removed on exit. */
 export const folder = mkdtempSync(join(tmpdir(), 'aklp-ha-'))
-// PostgreSQL and its keepers run as another user.
+// PostgreSQL, Patroni and PgBouncer may run as another user.
 chmodSync(folder, 0o755)
 
-/** PostgreSQL refuses to run as root: then it and its keepers run as the user of the Debian package. */
-const keeper =
+/** PostgreSQL does not run as root: it then runs as the user of the Debian package. */
+const postgresUser =
   process.getuid?.() === 0
     ? {
         uid: Number(execFileSync('id', ['-u', 'postgres'])),
@@ -23,28 +24,33 @@ const keeper =
 const running = new Set<ChildProcess>()
 
 export interface Options {
-  /** Runs as the user postgres where this process runs as root. */
-  kept?: boolean
+  /** Runs as the user postgres if this process runs as root. */
+  asPostgres?: boolean
   environment?: Record<string, string>
 }
 
-/** Starts a program. Its output goes to a log file that has its name. */
-export function start(name: string, command: string, args: string[], { kept, environment }: Options = {}) {
+/** Starts a program. Its output is written to NAME.log. */
+export function start(
+  name: string,
+  command: string,
+  args: string[],
+  { asPostgres, environment }: Options = {},
+) {
   const log = openSync(join(folder, `${name}.log`), 'a')
   const child = spawn(command, args, {
     cwd: folder,
     env: { PATH: process.env.PATH, ...environment },
     stdio: ['ignore', log, log],
-    ...(kept && keeper),
+    ...(asPostgres && postgresUser),
   })
   running.add(child)
   child.once('exit', () => running.delete(child))
-  // One that is not there is found by what waits for it.
+  // A command that does not exist is reported by the `until` that waits for it.
   child.once('error', () => running.delete(child))
   return child
 }
 
-/** Sends a signal, and waits until the program has ended. */
+/** Sends a signal and waits until the process has exited. */
 export async function end(child: ChildProcess, signal: NodeJS.Signals) {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = once(child, 'exit')
@@ -52,70 +58,46 @@ export async function end(child: ChildProcess, signal: NodeJS.Signals) {
   await ended
 }
 
-/** A folder of its own for a program that runs as the user postgres. */
+/** A new folder for a program that runs as the user postgres. */
 export function newFolder(name: string): string {
   const path = join(folder, name)
   mkdirSync(path)
-  if (keeper.uid !== undefined) execFileSync('chown', [`${keeper.uid}:${keeper.gid}`, path])
+  if (postgresUser.uid !== undefined) execFileSync('chown', [`${postgresUser.uid}:${postgresUser.gid}`, path])
   return path
 }
 
-/** The server of PostgreSQL on a data folder with all its children; they are no children of this process. */
-export function postgresProcesses(data: string): number[] {
-  let server: number
-  try {
-    server = Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n', 1))
-  } catch {
-    return []
-  }
-  const children = readdirSync('/proc').filter((pid) => {
+/** Sends a signal to each of these processes that is still running. */
+export function signal(name: NodeJS.Signals, pids: number[]) {
+  for (const pid of pids) {
     try {
-      // The parent is the second field behind the name, which stands in brackets.
-      return (
-        /^\d+$/.test(pid) &&
-        readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')[1] === `${server}`
-      )
+      process.kill(pid, name)
     } catch {
-      return false
+      // It has exited.
     }
-  })
-  return existing([server, ...children.map(Number)])
+  }
 }
 
-const existing = (pids: number[]) => pids.filter((pid) => signal(0, [pid]))
-
-/** Sends a signal to each that is still there; whether one was. */
-export function signal(name: NodeJS.Signals | 0, pids: number[]): boolean {
-  return pids
-    .map((pid) => {
-      try {
-        return process.kill(pid, name)
-      } catch {
-        return false
-      }
-    })
-    .includes(true)
-}
-
-const data = new Set<string>()
-/** PostgreSQL on this data folder ends with this process. */
-export const endsWithUs = (path: string) => data.add(path)
+const dataDirectories = new Set<string>()
+/** Kills the PostgreSQL server on this data directory on exit: it is not a child of this process. */
+export const stopOnExit = (dataDirectory: string) => dataDirectories.add(dataDirectory)
 
 process.once('exit', () => {
-  const ours = [...running].map(({ pid }) => pid!)
-  signal('SIGKILL', ours)
-  for (const path of data) signal('SIGKILL', postgresProcesses(path))
+  signal(
+    'SIGKILL',
+    [...running].map(({ pid }) => pid!),
+  )
+  for (const path of dataDirectories) signal('SIGKILL', postgresProcesses(path))
   rmSync(folder, { recursive: true, force: true, maxRetries: 20 })
 })
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => process.exit(1))
 
-/** Waits until it holds; fails after so many seconds. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, seconds = 90) {
+/** Waits until the condition holds; fails after `seconds`. */
+export async function until(name: string, condition: () => boolean | Promise<boolean>, seconds = 90) {
   for (
     const deadline = Date.now() + seconds * 1000;
-    !(await Promise.resolve(holds()).catch(() => false));
+    !(await Promise.resolve(condition()).catch(() => false));
     await sleep(200)
   ) {
-    if (Date.now() > deadline) throw new Error(`not within ${seconds} s: ${what}`)
+    if (Date.now() > deadline) throw new Error(`timeout after ${seconds} s: ${name}`)
   }
 }
