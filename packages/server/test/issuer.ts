@@ -1,4 +1,4 @@
-/** An issuer of tokens: its key pair, and a server that shows the public half. */
+/** A token issuer: a key pair and a server with its public key (JWKS). */
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -33,12 +33,12 @@ export async function startIssuer(test: Test) {
     audience,
     jwksUrl,
     settings: { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, JWT_JWKS_URL: jwksUrl },
-    /** What its server shows, and how often it was asked. */
+    /** `keys` and `status` are what the server returns; `asked` counts its requests. */
     state,
     close,
     key,
     first,
-    /** A token with these claims over the usual ones. */
+    /** A signed token. `claims` override the defaults. */
     token: (claims: JWTPayload = {}, { by = first } = {}) =>
       new SignJWT({
         iss: issuer,

@@ -1,8 +1,7 @@
 /**
- * What the tests share: each suite runs on the embedded database and on a real PostgreSQL, through the same
- * buildApp as production, and every answer is held against the OpenAPI document.
+ * Shared by the tests: suites run on the embedded database and on PostgreSQL, with the buildApp() of production. Every
+ * response is validated against the OpenAPI document.
  */
-
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { chownSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -29,19 +28,19 @@ export { freePort }
 
 export const options = { poolSize: 10, statementTimeout: 10_000, lockTimeout: 5_000, startTimeout: 10_000 }
 
-/** The stores on a database, as the application makes them. */
+/** The stores, created as in the application. */
 export function storesOf({ db }: Database) {
   const idempotency = createIdempotency(db, 7)
   return { tasks: createTaskStore(db, idempotency), batches: createBatchStore(db, idempotency) }
 }
 
 /**
- * A PostgreSQL of its own, on a free port; stopped and removed when the test ends. With a `primary`, it is a standby that
- * streams from there.
+ * Starts PostgreSQL on a free port. It is stopped and removed when the test ends. With a `primary`, it is a streaming
+ * standby of it.
  */
 export async function startPostgres(test: Test, primary?: { databaseDir: string; port: number }) {
   const port = await freePort()
-  // Not below a folder that only root may enter: the server does not run as root.
+  // The server does not run as root: it must be able to enter the folder.
   const databaseDir = join(tmpdir(), `aklp-test-${process.pid}-${port}`)
   const output: string[] = []
   const cluster = new EmbeddedPostgres({
@@ -75,7 +74,7 @@ export async function startPostgres(test: Test, primary?: { databaseDir: string;
         chownSync(join(databaseDir, name), uid, gid)
       }
     }
-    // The package waits for the line of a server that is not in recovery.
+    // start() waits for a log line that a standby does not print.
     const started = cluster.start()
     if (primary === undefined) await started
     else await until('the standby is ready', () => output.join('').includes('read-only connections'))
@@ -90,7 +89,7 @@ export async function startPostgres(test: Test, primary?: { databaseDir: string;
     cluster,
     databaseDir,
     port,
-    /** The URL of a new, empty database. */
+    /** Creates an empty database and returns its URL. */
     async newDatabase(): Promise<string> {
       const name = `test_${randomUUID().replaceAll('-', '')}`
       await cluster.createDatabase(name)
@@ -99,12 +98,15 @@ export async function startPostgres(test: Test, primary?: { databaseDir: string;
   }
 }
 
-/** Why PostgreSQL cannot run here, if so: as root it runs as the user postgres, who must be able to enter this folder. */
+/**
+ * The reason why PostgreSQL cannot run here, or undefined. If the tests run as root, it runs as the user postgres, which
+ * must be able to enter this folder.
+ */
 export function postgresMissing(): string | undefined {
   if (process.getuid?.() !== 0) return undefined
   for (let folder = dirname(fileURLToPath(import.meta.url)); folder !== '/'; folder = dirname(folder)) {
     if ((statSync(folder).mode & 0o001) === 0) {
-      return `PostgreSQL does not run as root, and other users cannot enter ${folder}: check the project out elsewhere`
+      return `PostgreSQL does not run as root, and other users cannot enter ${folder}. Move the checkout`
     }
   }
   return undefined
@@ -120,30 +122,28 @@ export interface Answer<Body = any> {
 export interface Api {
   app: FastifyInstance
   database: Database
-  /** Calls the service, below /api/v1 unless the path is absolute, and holds the answer against the OpenAPI document. */
+  /** Calls a path below /api/v1, or /api/… and /health as they are. Validates the response against the OpenAPI document. */
   call(method: string, path: string, body?: unknown, init?: InjectOptions): Promise<Answer>
-  /** A batch with these tasks, of a session of its own. */
+  /** Creates a batch with these tasks, in a new session by default. */
   plan(tasks: object[], session_id?: string): Promise<Answer['body']>
-  /** Forgets everything. */
+  /** Deletes all rows. */
   clear(): Promise<void>
 }
 
-/** The service on a database, with these settings and no others. */
+/** The service on a database. Settings that are not given have their defaults. */
 export async function openApi(database: Database, settings: Record<string, string> = {}): Promise<Api> {
   const app = await buildApp({ database, config: loadConfig(settings) })
   const check = answerChecker(app)
   const call: Api['call'] = async (method, path, body, init = {}) => {
     const url = path.startsWith('/api/') || path.startsWith('/health') ? path : `/api/v1${path}`
     const response = await app.inject({
+      ...init,
       method: method as 'GET',
       url,
       ...(body !== undefined && {
         payload: typeof body === 'string' ? body : JSON.stringify(body),
         headers: { 'content-type': 'application/json', ...init.headers },
       }),
-      ...(body === undefined
-        ? init
-        : { ...init, headers: { 'content-type': 'application/json', ...init.headers } }),
     })
     const answer: Answer = {
       status: response.statusCode,
@@ -194,36 +194,36 @@ async function withApi(
   }
 }
 
-/** Throws when an answer is not one that the OpenAPI document describes for its operation. */
+/** Returns a function that throws if a response does not match the OpenAPI document. */
 export function answerChecker(app: FastifyInstance) {
   const document = app.swagger() as any
   const ajv = new Ajv2020({ strict: false, validateFormats: false })
   ajv.addSchema(document, 'openapi')
   const compiled = new Map<string, ValidateFunction>()
   const compile = (pointer: string) => {
-    const known = compiled.get(pointer)
-    if (known) return known
+    const cached = compiled.get(pointer)
+    if (cached) return cached
     const validate = ajv.compile({ $ref: `openapi#${pointer}` })
     compiled.set(pointer, validate)
     return validate
   }
   const paths = Object.keys(document.paths)
-    // Paths without parameters first: /tasks/bulk is none of /tasks/{task_id}.
+    // Paths without parameters first: /tasks/bulk must not match /tasks/{task_id}.
     .sort((a, b) => a.split('{').length - b.split('{').length)
     .map((path) => ({ path, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}/?$`) }))
 
   return (method: string, url: string, { status, headers, body, text }: Answer) => {
     const fail = (why: string) => {
-      throw new Error(`${method} ${url} answered ${status}: ${why}\n${text}`)
+      throw new Error(`${method} ${url} returned ${status}: ${why}\n${text}`)
     }
     if (headers['x-request-id'] === undefined) fail('no X-Request-ID')
-    if (status >= 500 && status !== 503) fail('an error of the service')
+    if (status >= 500 && status !== 503) fail('internal error')
     const path = paths.find(({ pattern }) => pattern.test(url.split('?', 1)[0]!))?.path
     const operation = path && document.paths[path][method.toLowerCase()]
     const isProblem = status >= 400
     if (!operation) {
       if (method === 'HEAD') return
-      // No operation, and so a problem that no operation describes: no such route, or no such method.
+      // 404 or 405: no operation describes these.
       const validate = compile('/components/schemas/Problem')
       if (!validate(body)) fail(`not a Problem: ${ajv.errorsText(validate.errors)}`)
       return
@@ -231,20 +231,20 @@ export function answerChecker(app: FastifyInstance) {
     const described = operation.responses[status]
     const shared = described?.$ref?.split('/').at(-1)
     const response = shared ? document.components.responses[shared] : described
-    if (response === undefined) return fail('a status that is not documented')
+    if (response === undefined) return fail('the status is not documented')
     const type = isProblem ? 'application/problem+json' : 'application/json'
     if (response.content === undefined) {
-      if (text !== '') fail('a body where none is documented')
+      if (text !== '') fail('no body is documented')
       return
     }
-    if (!headers['content-type']?.startsWith(type)) fail(`the content type ${headers['content-type']}`)
-    const inPointer = (key: string) =>
+    if (!headers['content-type']?.startsWith(type)) fail(`the content type is ${headers['content-type']}`)
+    const toPointer = (key: string) =>
       key.replaceAll('~', '~0').replaceAll('/', '~1').replaceAll('{', '%7B').replaceAll('}', '%7D')
-    const place = shared
+    const keys = shared
       ? ['components', 'responses', shared]
       : ['paths', path!, method.toLowerCase(), 'responses', String(status)]
-    const validate = compile(`/${[...place, 'content', type, 'schema'].map(inPointer).join('/')}`)
-    if (!validate(body)) fail(`not its schema: ${ajv.errorsText(validate.errors)}`)
-    if (isProblem && body.status !== status) fail('a status in the body that is another')
+    const validate = compile(`/${[...keys, 'content', type, 'schema'].map(toPointer).join('/')}`)
+    if (!validate(body)) fail(`the body does not match the schema: ${ajv.errorsText(validate.errors)}`)
+    if (isProblem && body.status !== status) fail('the status in the body is different')
   }
 }
