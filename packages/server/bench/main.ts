@@ -82,12 +82,12 @@ async function measure(): Promise<Results> {
   const smallest = services[0]!
   const largest = services.at(-1)!
 
-  const seen = await throughput(targets, calls, effort, progress)
-  const { perSecond } = seen
+  const measured = await throughput(targets, calls, effort, progress)
+  const { perSecond } = measured
 
   const throughputs: Results['throughput'] = targets.flatMap((target) =>
     calls.map((call) => {
-      const measures = seen.measures.get(target)!.get(call)!
+      const measures = measured.measures.get(target)!.get(call)!
       const baseline = targets.find(({ name, size }) => name === 'baseline' && size === target.size)!
       return {
         call: call.name,
@@ -112,7 +112,7 @@ async function measure(): Promise<Results> {
           ratio: ratio(perSecond(largest, call), perSecond(smallest, call)),
         }))
   const memory = services.flatMap((service) => {
-    const [after_warm_up, ...rounds] = seen.memory.get(service)!
+    const [after_warm_up, ...rounds] = measured.memory.get(service)!
     const peak = service.server!.memory()?.peak
     if (after_warm_up === undefined || peak === undefined) return []
     return [{ size: service.size, after_warm_up, after_last_round: rounds.at(-1)!, peak }]
