@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { buildApp } from '../../server/src/app.js'
 import { openDatabase } from '../../server/src/db/open.js'
-import { loadConfig } from '../../server/src/start/config.js'
+import { loadConfig, serviceOptions } from '../../server/src/start/config.js'
 
 type App = Awaited<ReturnType<typeof buildApp>>
 
@@ -17,7 +17,7 @@ export async function startService(test: Test): Promise<{ app: App; baseUrl: str
     lockTimeout: 5_000,
     startTimeout: 10_000,
   })
-  const app = await buildApp({ database, config: loadConfig({}) })
+  const app = await buildApp({ ...serviceOptions(loadConfig({})), database })
   test.teardown(async () => {
     app.server.closeAllConnections()
     await app.close()

@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { buildApp } from '../src/app.js'
-import { loadConfig } from '../src/start/config.js'
+import { loadConfig, serviceOptions } from '../src/start/config.js'
 
 const file = new URL('../openapi.json', import.meta.url)
 
@@ -14,7 +14,7 @@ const app = await buildApp({
     db: Object.assign(drizzle.mock(), { run: () => Promise.resolve([]) }),
     ping: () => Promise.resolve(),
   },
-  config: loadConfig({}),
+  ...serviceOptions(loadConfig({})),
 })
 const document = `${JSON.stringify(app.swagger(), null, 2)}\n`
 await app.close()

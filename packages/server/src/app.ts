@@ -3,7 +3,7 @@
 import { randomUUID } from 'node:crypto'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
-import { protect } from './access/authenticate.js'
+import { type AuthenticateOptions, authenticate } from './access/authenticate.js'
 import { batchRoutes } from './batches/routes.js'
 import { batchComponents, batchSynonyms } from './batches/schemas.js'
 import { createBatchStore } from './batches/store.js'
@@ -12,20 +12,20 @@ import { driverError } from './db/failures.js'
 import { admission, Gate } from './http/admission.js'
 import { parseOnlyJson } from './http/body.js'
 import { handleClientError } from './http/client-error.js'
-import { answerBrowsers, securityHeaders } from './http/cors.js'
+import { cors } from './http/cors.js'
 import { handleError } from './http/error-handler.js'
 import { Health, healthRoutes } from './http/health.js'
 import { refuseUnknownRoutes } from './http/not-found.js'
-import { registerOpenapi } from './http/openapi.js'
+import { openapi } from './http/openapi.js'
 import { pageSynonyms } from './http/paging.js'
 import { ApiError, Problem } from './http/problem.js'
 import { JSON_TYPE, Strict } from './http/schemas.js'
+import { secureResponses, securityHeaders } from './http/security-headers.js'
 import { closePromptly } from './http/shutdown.js'
 import { deadlines } from './http/timeouts.js'
 import { validateStrictly } from './http/validation.js'
 import { version } from './http/version.js'
 import { createIdempotency } from './idempotency/record.js'
-import type { Config } from './start/config.js'
 import { taskRoutes } from './tasks/routes.js'
 import { taskComponents } from './tasks/schemas.js'
 import { createTaskStore } from './tasks/store.js'
@@ -37,9 +37,29 @@ import { metricsRoute } from './telemetry/prometheus.js'
 const MAX_BODY_BYTES = 1024 * 1024
 const NO_HOST = 'A request needs the header Host (RFC 9112, section 3.2).'
 
-export interface AppOptions {
+/** What an operator can set, apart from where the service listens and logs. */
+export interface ServiceOptions {
+  authentication: AuthenticateOptions
+  /** Origins whose pages may call the service. */
+  corsOrigins: readonly string[]
+  /** Addresses and networks whose `X-Forwarded-For` is trusted. */
+  trustedProxies: readonly string[]
+  /** The timeout of a request, in milliseconds. */
+  requestTimeout: number
+  /** The most connections to the database. */
+  poolSize: number
+  /** For how many days an Idempotency-Key is remembered. */
+  idempotencyKeyDays: number
+  /** Whether to serve /docs and /openapi.json. */
+  docs: boolean
+  /** Whether to serve /metrics. */
+  metrics: boolean
+  /** The base URL of a collector that takes OTLP over HTTP. Without it, there are no traces. */
+  traceEndpoint?: string
+}
+
+export interface AppOptions extends ServiceOptions {
   database: Pick<Database, 'db' | 'ping'>
-  config: Config
   /** Aborted when the service is about to stop: it says so to balancers, and goes on answering. */
   stopping?: AbortSignal
   /** The path that it is mounted below, as it stands in URLs; at the root unless given. */
@@ -50,10 +70,10 @@ export interface AppOptions {
 
 export async function buildApp({
   database,
-  config,
   stopping,
   path = '',
   logger = silentLogger,
+  ...options
 }: AppOptions): Promise<FastifyInstance> {
   const metrics = new Metrics()
   const requestLog = new RequestLog(metrics)
@@ -66,13 +86,13 @@ export async function buildApp({
       return typeof given === 'string' && /^[\x21-\x7e]{1,128}$/.test(given) ? given : randomUUID()
     },
     bodyLimit: MAX_BODY_BYTES,
-    ...(config.TRUSTED_PROXIES.length > 0 && { trustProxy: config.TRUSTED_PROXIES }),
+    ...(options.trustedProxies.length > 0 && { trustProxy: [...options.trustedProxies] }),
     // The bound on the arrival of a request, against senders that never finish.
-    requestTimeout: config.REQUEST_TIMEOUT_MS,
+    requestTimeout: options.requestTimeout,
     http: {
       // How often Node looks for requests that are late; every 30 seconds unless set. Those that are found at once are
       // answered at once, and everybody else waits for that.
-      connectionsCheckingInterval: Math.min(config.REQUEST_TIMEOUT_MS, 100),
+      connectionsCheckingInterval: Math.min(options.requestTimeout, 100),
       // Node would refuse a request without Host with an empty answer; the hook below tells why.
       requireHostHeader: false,
     },
@@ -90,12 +110,11 @@ export async function buildApp({
     },
   }).withTypeProvider<TypeBoxTypeProvider>()
 
-  const endpoint = config.OTEL_EXPORTER_OTLP_ENDPOINT
   const tracing =
-    endpoint === undefined
+    options.traceEndpoint === undefined
       ? undefined
       : (await import('./telemetry/tracing.js')).createTracing({
-          endpoint,
+          endpoint: options.traceEndpoint,
           version,
           logger,
           errorType,
@@ -108,9 +127,10 @@ export async function buildApp({
     const complete = request.raw.httpVersion !== '1.1' || request.headers.host !== undefined
     done(complete ? undefined : new ApiError('bad_request', NO_HOST, { connection: 'close' }))
   })
-  await app.register(deadlines, { milliseconds: config.REQUEST_TIMEOUT_MS })
+  await app.register(deadlines, { milliseconds: options.requestTimeout })
   closePromptly(app, stopping)
-  answerBrowsers(app, config)
+  await app.register(secureResponses)
+  await app.register(cors, { origins: options.corsOrigins })
   const refuseOtherMethods = refuseUnknownRoutes(app)
 
   // Answers are JSON already, or small.
@@ -122,15 +142,15 @@ export async function buildApp({
     ...batchSynonyms,
   })
 
-  await registerOpenapi(app, config, path)
+  await app.register(openapi, { docs: options.docs, path })
   await app.register(healthRoutes, { ping: database.ping, stopping })
-  const gate = new Gate(config.DATABASE_POOL_SIZE)
-  if (config.METRICS === 'on') {
-    await app.register(metricsRoute, { metrics, gate, poolSize: config.DATABASE_POOL_SIZE })
+  const gate = new Gate(options.poolSize)
+  if (options.metrics) {
+    await app.register(metricsRoute, { version, metrics, load: gate, poolSize: options.poolSize })
   }
   await app.register(
     async (api) => {
-      protect(api, config)
+      await api.register(authenticate, options.authentication)
       // An operation without parameters refuses them, too: a misspelt filter must not act on everything.
       api.addHook('onRoute', (route) => {
         route.schema = { querystring: Strict({}), ...route.schema }
@@ -141,7 +161,7 @@ export async function buildApp({
         reply.type(JSON_TYPE)
         done()
       })
-      const idempotency = createIdempotency(database.db, config.IDEMPOTENCY_KEY_DAYS)
+      const idempotency = createIdempotency(database.db, options.idempotencyKeyDays)
       await api.register(taskRoutes, {
         prefix: '/tasks',
         store: createTaskStore(database.db, idempotency),

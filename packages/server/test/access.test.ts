@@ -6,8 +6,7 @@ import { createLimit } from '../src/access/rate-limit.js'
 import { sessionFor } from '../src/access/session.js'
 import { createTokens, RefusedToken } from '../src/access/tokens.js'
 import { openDatabase } from '../src/db/open.js'
-import { ConfigError, loadConfig } from '../src/start/config.js'
-import { refuseExposure } from '../src/start/exposure.js'
+import { assertNotExposed, ConfigError, loadConfig } from '../src/start/config.js'
 import { startIssuer } from './issuer.js'
 import { openApi, options } from './support.js'
 
@@ -371,7 +370,7 @@ t.test('a full rate limiter evicts the oldest caller and keeps the counts of the
   t.end()
 })
 
-t.test('pages of the given origins may call the service, and no others', async (t) => {
+t.test('only pages of the allowed origins may call the service', async (t) => {
   const { app, call } = await serve(t, {
     ...withKeys,
     CORS_ORIGINS: 'https://app.test, http://localhost:3000',
@@ -424,7 +423,10 @@ t.test('pages of the given origins may call the service, and no others', async (
     t.notOk('access-control-allow-origin' in headers)
     t.equal(headers.vary, 'Origin')
   }
-  t.equal((await preflight('https://app.test', '/nowhere')).status, 404)
+  const unknown = await preflight('https://app.test', '/nowhere')
+  t.match(unknown, { status: 404, headers: { 'access-control-allow-origin': 'https://app.test' } })
+  const problem = JSON.parse(unknown.text)
+  t.equal(problem.error_code, 'route_not_found')
   const plain = await ask('OPTIONS', {})
   t.equal(plain.status, 405, 'what is no question of a browser')
 
@@ -433,7 +435,7 @@ t.test('pages of the given origins may call the service, and no others', async (
   t.notOk('access-control-allow-origin' in headers || 'vary' in headers)
 })
 
-t.test('an answer cannot be framed, sniffed or run, whatever it is', async (t) => {
+t.test('a browser cannot frame, sniff or run a response', async (t) => {
   const { app, call } = await serve(t, withKeys)
   const safe = {
     'x-content-type-options': 'nosniff',
@@ -456,22 +458,22 @@ t.test('an answer cannot be framed, sniffed or run, whatever it is', async (t) =
   })
 })
 
-t.test('others are let in only on purpose', (t) => {
+t.test('an address that others can reach needs keys, an issuer or AUTH=off', (t) => {
   const here = ['127.0.0.1', '127.1.2.3', '::1', 'localhost']
   const open = ['0.0.0.0', '::', '10.1.1.1', 'tasks.example.com', '127.0.0.1.example.com']
-  for (const HOST of here) t.doesNotThrow(() => refuseExposure(loadConfig({ HOST })))
+  for (const HOST of here) t.doesNotThrow(() => assertNotExposed(loadConfig({ HOST })))
   for (const HOST of open) {
-    t.throws(() => refuseExposure(loadConfig({ HOST })), {
+    t.throws(() => assertNotExposed(loadConfig({ HOST })), {
       constructor: ConfigError,
       message: /API_KEYS.*AUTH=off/,
     })
-    t.doesNotThrow(() => refuseExposure(loadConfig({ HOST, AUTH: 'off' })))
-    t.doesNotThrow(() => refuseExposure(loadConfig({ HOST, ...withKeys })))
+    t.doesNotThrow(() => assertNotExposed(loadConfig({ HOST, AUTH: 'off' })))
+    t.doesNotThrow(() => assertNotExposed(loadConfig({ HOST, ...withKeys })))
   }
   t.end()
 })
 
-t.test('settings of access that are wrong are named', (t) => {
+t.test('an invalid setting for authentication is named', (t) => {
   const keys = (...entries: object[]) => ({ API_KEYS: JSON.stringify(entries) })
   const wrong: [Record<string, string>, string][] = [
     [{ API_KEYS: '[{' }, 'API_KEYS is not valid JSON'],
@@ -483,24 +485,24 @@ t.test('settings of access that are wrong are named', (t) => {
     ],
     [
       keys({ ...entry, scopes: ['tasks:reed'] }),
-      'API_KEYS[0].scopes[0] must be tasks:read or tasks:write; did you mean tasks:read?',
+      'API_KEYS[0].scopes[0] must be tasks:read or tasks:write. Did you mean tasks:read?',
     ],
     [
       keys({ ...entry, session: [] }),
-      'API_KEYS[0].session: unknown field; allowed: name, hash, scopes, sessions; did you mean sessions?',
+      'API_KEYS[0].session: unknown field; allowed: name, hash, scopes, sessions. Did you mean sessions?',
     ],
     [
       keys({ ...entry, sessions: ['a'] }),
       'API_KEYS[0].sessions[0] must be a UUID such as 550e8400-e29b-41d4-a716-446655440001',
     ],
-    [keys(entry, { ...readerEntry, name: 'teacher' }), 'API_KEYS[1].name is that of another key'],
-    [keys(entry, { ...readerEntry, hash: entry.hash }), 'API_KEYS[1].hash is that of another key'],
-    [{ JWT_ISSUER: 'a' }, 'JWT_AUDIENCE must be set, since JWT_ISSUER is'],
-    [{ JWT_JWKS_URL: 'https://a/b' }, 'JWT_ISSUER must be set, since JWT_JWKS_URL is'],
+    [keys(entry, { ...readerEntry, name: 'teacher' }), 'API_KEYS[1].name is already used by another key'],
+    [keys(entry, { ...readerEntry, hash: entry.hash }), 'API_KEYS[1].hash is already used by another key'],
+    [{ JWT_ISSUER: 'a' }, 'JWT_AUDIENCE is required if JWT_ISSUER is set'],
+    [{ JWT_JWKS_URL: 'https://a/b' }, 'JWT_ISSUER is required if JWT_JWKS_URL is set'],
     [{ JWT_JWKS_URL: 'http://issuer.test/jwks' }, 'JWT_JWKS_URL must be a URL that begins with https://'],
     [
       { AUTH: 'off', ...withKeys },
-      'AUTH=off lets everybody in, whatever API_KEYS says: set one or the other',
+      'AUTH=off turns authentication off, but API_KEYS is set. Remove one of them',
     ],
     [{ AUTH: 'no' }, 'AUTH must be off'],
     [

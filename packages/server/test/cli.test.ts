@@ -8,51 +8,56 @@ import { newFolder, startServer, until } from './process.js'
 const folder = newFolder(t)
 const data = join(folder, 'data')
 
-/** Runs a command until it ends. */
+/** Runs a command until it exits. */
 async function run(test: Test, ...args: string[]) {
   const { output, ended } = startServer(test, {}, { folder, args })
   const { code } = await ended
   return { code, ...output }
 }
 
-t.test('the command line says how it is used, and which version it is', async (t) => {
+t.test('--help lists the commands, and each command has its own help', async (t) => {
   const help = await run(t, '--help')
-  t.equal(help.code, 0)
-  for (const word of [
-    '--host',
-    '--port',
-    '--database-url',
-    'key --name',
-    '--scope',
-    '--session',
-    'migrate',
-    'import --from',
-    '--dry-run',
-    'export --to',
-  ]) {
-    t.match(help.stdout, word)
+  t.match(help, { code: 0, stderr: '' })
+  const options: Record<string, string[]> = {
+    start: ['--host', '--port', '--database-url'],
+    key: ['--name', '--scope', '--session'],
+    migrate: ['--database-url'],
+    import: ['--from', '--dry-run', '--database-url'],
+    export: ['--to', '--database-url'],
   }
-  t.equal((await run(t, 'migrate', '-h')).stdout, help.stdout)
+  const ofCommands = await Promise.all(Object.keys(options).map((command) => run(t, command, '--help')))
+  for (const [i, [command, names]] of Object.entries(options).entries()) {
+    t.match(help.stdout, new RegExp(`^  ${command} `, 'm'))
+    const { code, stdout } = ofCommands[i]!
+    t.equal(code, 0)
+    t.match(stdout, `Usage: aklp-task-server ${command} `)
+    for (const name of names) t.match(stdout, name)
+  }
+  t.equal((await run(t, '--port', '0', '-h')).stdout, ofCommands[0]!.stdout, 'start is the default')
+})
+
+t.test('--version prints the version', async (t) => {
   t.same(await run(t, '--version'), { code: 0, stdout: `${version}\n`, stderr: '' })
 })
 
-t.test('what is not understood is told in one line, with what was probably meant', async (t) => {
+t.test('a wrong call is reported in one line, with a suggestion', async (t) => {
   const wrong: [string[], string][] = [
-    [['keys'], 'keys is no command; did you mean key?. See --help'],
-    [['constructor'], 'constructor is no command. See --help'],
-    [['--databse-url', 'memory://'], '--databse-url is no option; did you mean --database-url?. See --help'],
-    [['key', '--nam', 'a'], '--nam is no option of key; did you mean --name?. See --help'],
-    [['key', '--port', '1'], '--port is no option of key. See --help'],
-    [['--port'], "Option '--port <value>' argument missing. See --help"],
+    [['keys'], "unknown command 'keys'. Did you mean key?"],
+    [['constructor'], "unknown command 'constructor'"],
+    [['--databse-url', 'memory://'], "unknown option '--databse-url'. Did you mean --database-url?"],
+    [['start', '--prot', '1'], "unknown option '--prot'. Did you mean --port?"],
+    [['key', '--nam', 'a'], "unknown option '--nam'. Did you mean --name?"],
+    [['key', '--port', '1', '--name', 'a'], "unknown option '--port'"],
+    [['--port'], "option '--port <port>' argument missing"],
     [['--port', 'http'], 'PORT must be a whole number from 0 to 65535'],
-    [['key', '--name', 'a', 'b'], "Unexpected argument 'b'. See --help"],
+    [['key', '--name', 'a', 'b'], "too many arguments for 'key'. Expected 0 arguments but got 1."],
     [['key'], '--name is required'],
-    [['import', '--dry-run'], '--from is required: a URL, a file, or - for stdin. See --help'],
-    [['export'], '--to is required: a file, or - for stdout. See --help'],
-    [['export', '--from', 'a'], '--from is no option of export. See --help'],
+    [['import', '--dry-run'], '--from is required: a URL, a file, or - for stdin'],
+    [['export'], '--to is required: a file, or - for stdout'],
+    [['export', '--to', 'b', '--from', 'a'], "unknown option '--from'"],
     [
       ['key', '--name', 'a', '--scope', 'tasks:wirte'],
-      '--scope must be tasks:read or tasks:write; did you mean tasks:write?',
+      '--scope must be tasks:read or tasks:write. Did you mean tasks:write?',
     ],
     [
       ['key', '--name', 'a', '--session', 'b'],
@@ -60,25 +65,25 @@ t.test('what is not understood is told in one line, with what was probably meant
     ],
     [
       ['--host', '0.0.0.0'],
-      'HOST=0.0.0.0 lets others in, and no key is set: make one with "aklp-task-server key --name NAME" and put it into API_KEYS, or set AUTH=off where everybody on the network is trusted',
+      'HOST=0.0.0.0 is reachable from other machines, but no authentication is configured. Create a key with "aklp-task-server key --name NAME" and add it to API_KEYS, or set AUTH=off if everyone on the network is trusted',
     ],
   ]
-  const answers = await Promise.all(wrong.map(([args]) => run(t, ...args)))
+  const results = await Promise.all(wrong.map(([args]) => run(t, ...args)))
   for (const [i, [, line]] of wrong.entries()) {
-    t.same(answers[i], { code: 1, stdout: '', stderr: `aklp-task-server: ${line}\n` })
+    t.same(results[i], { code: 1, stdout: '', stderr: `aklp-task-server: ${line}\n` })
   }
 })
 
-t.test('migrate brings the schema up to date and ends', async (t) => {
+t.test('migrate upgrades the schema and exits', async (t) => {
   const { code, stdout } = await run(t, 'migrate', '--database-url', `file:${data}`)
   t.equal(code, 0)
-  t.match(stdout, `the schema is up to date: ${data}`)
+  t.match(stdout, `The schema is up to date: ${data}`)
   const database = await PGlite.create(join(data, 'postgres'))
   t.same((await database.query('select count(*)::int as tasks from tasks')).rows, [{ tasks: 0 }])
   await database.close()
 })
 
-t.test('a key that was made opens the service that knows it, and is in no log', async (t) => {
+t.test('a key from the command line is accepted, and never logged', async (t) => {
   const session = '550E8400-e29b-41d4-a716-446655440001'
   const { stdout } = await run(t, 'key', '--name', 'teacher', '--scope', 'tasks:read', '--session', session)
   const [key] = /aklp_\S+/.exec(stdout)!
@@ -87,7 +92,7 @@ t.test('a key that was made opens the service that knows it, and is in no log', 
   t.notMatch(JSON.stringify(entry), key)
 
   const settings = { API_KEYS: JSON.stringify([entry]), LOG_LEVEL: 'trace' }
-  const args = ['--host', '0.0.0.0', '--port', '0', `--database-url=file:${data}`]
+  const args = ['start', '--host', '0.0.0.0', '--port', '0', `--database-url=file:${data}`]
   const server = startServer(t, settings, { folder, args })
   const url = (await server.listening()).replace('0.0.0.0', '127.0.0.1')
   const wrong = makeKey()

@@ -6,7 +6,7 @@ import { buildApp } from '../src/app.js'
 import type { StoreDb } from '../src/db/database.js'
 import { toLoggedError } from '../src/db/failures.js'
 import { ApiError } from '../src/http/problem.js'
-import { loadConfig } from '../src/start/config.js'
+import { loadConfig, serviceOptions } from '../src/start/config.js'
 import { onEachDatabase } from './support.js'
 
 /** Creates a task with a secret title, and returns the response and the log lines of the error. */
@@ -14,7 +14,7 @@ async function createSecret(db: StoreDb) {
   const lines: string[] = []
   const app = await buildApp({
     database: { db, ping: () => Promise.resolve() },
-    config: loadConfig({}),
+    ...serviceOptions(loadConfig({})),
     logger: pino({ level: 'error' }, { write: (line) => lines.push(line) }),
   })
   const response = await app.inject({ method: 'POST', url: '/api/v1/tasks', payload: { title: 'secret' } })

@@ -3,14 +3,14 @@ import { Validator } from '@seriousme/openapi-schema-validator'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import t from 'tap'
 import { buildApp } from '../src/app.js'
-import { loadConfig } from '../src/start/config.js'
+import { loadConfig, serviceOptions } from '../src/start/config.js'
 
 const app = await buildApp({
   database: {
     db: Object.assign(drizzle.mock(), { run: () => Promise.resolve([]) }),
     ping: () => Promise.resolve(),
   },
-  config: loadConfig({}),
+  ...serviceOptions(loadConfig({})),
 })
 t.teardown(() => app.close())
 const document = JSON.parse((await app.inject('/openapi.json')).body)

@@ -7,7 +7,7 @@ import t from 'tap'
 import { hashKey, makeKey } from '../src/access/keys.js'
 import { buildApp } from '../src/app.js'
 import { openDatabase } from '../src/db/open.js'
-import { loadConfig } from '../src/start/config.js'
+import { loadConfig, serviceOptions } from '../src/start/config.js'
 import { options } from './support.js'
 
 const executablePath =
@@ -23,7 +23,7 @@ const skip = executablePath || process.env.CI ? false : 'no Chromium on the PATH
 t.test('the page at /docs', { skip }, async (t) => {
   const database = await openDatabase('memory://', options)
   const serve = async (settings: Record<string, string>) => {
-    const app = await buildApp({ database, config: loadConfig(settings) })
+    const app = await buildApp({ ...serviceOptions(loadConfig(settings)), database })
     await app.listen({ host: '127.0.0.1', port: 0 })
     return { app, port: (app.server.address() as { port: number }).port }
   }

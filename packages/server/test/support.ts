@@ -20,7 +20,7 @@ import { createBatchStore } from '../src/batches/store.js'
 import type { Database } from '../src/db/database.js'
 import { openDatabase } from '../src/db/open.js'
 import { createIdempotency } from '../src/idempotency/record.js'
-import { loadConfig } from '../src/start/config.js'
+import { loadConfig, serviceOptions } from '../src/start/config.js'
 import { createTaskStore } from '../src/tasks/store.js'
 import { until } from './process.js'
 
@@ -132,7 +132,7 @@ export interface Api {
 
 /** The service on a database. Settings that are not given have their defaults. */
 export async function openApi(database: Database, settings: Record<string, string> = {}): Promise<Api> {
-  const app = await buildApp({ database, config: loadConfig(settings) })
+  const app = await buildApp({ ...serviceOptions(loadConfig(settings)), database })
   const check = answerChecker(app)
   const call: Api['call'] = async (method, path, body, init = {}) => {
     const url = path.startsWith('/api/') || path.startsWith('/health') ? path : `/api/v1${path}`

@@ -8,7 +8,7 @@ import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { buildApp } from '../src/app.js'
 import { openDatabase } from '../src/db/open.js'
-import { loadConfig } from '../src/start/config.js'
+import { loadConfig, serviceOptions } from '../src/start/config.js'
 import { until } from './process.js'
 import { freePort, options } from './support.js'
 
@@ -68,7 +68,7 @@ async function startTraced(endpoint: string) {
   })
   const app = await buildApp({
     database,
-    config: loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }),
+    ...serviceOptions(loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })),
     logger: pino({}, stream),
   })
   const base = await app.listen({ host: '127.0.0.1', port: 0 })
@@ -203,7 +203,7 @@ t.test('a failed statement is marked with its code, and tells no SQL', async (t)
   const broken = await openDatabase('memory://', options)
   const app = await buildApp({
     database: broken,
-    config: loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }),
+    ...serviceOptions(loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })),
   })
   await broken.db.execute('drop table tasks')
   t.equal((await app.inject('/api/v1/tasks')).statusCode, 500)

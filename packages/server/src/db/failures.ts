@@ -69,3 +69,9 @@ export function isUnavailable(error: unknown): boolean {
   const { code } = driverError(error)
   return typeof code === 'string' && (connectionCodes.has(code) || unavailableStates.test(code))
 }
+
+/** Why it failed, in one line and without SQL. */
+export function reasonOf(error: unknown) {
+  const { message, code } = driverError(error)
+  return message || code
+}

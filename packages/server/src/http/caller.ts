@@ -1,16 +1,23 @@
-/** Who calls, as far as the features need to know; how a caller proves it is told elsewhere in this folder. */
+/** The caller of a request, as the features see it. How callers authenticate is in access/. */
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Who sent the request. Set on every route that requires authentication. */
+    caller: Caller
+  }
+}
 
 /** What a caller may do. */
 export const SCOPES = ['tasks:read', 'tasks:write'] as const
 export type Scope = (typeof SCOPES)[number]
 
 export interface Caller {
-  /** Unique among callers, for logs and for what is kept per caller. */
+  /** Unique among callers: used in logs, rate limits and idempotency records. */
   name: string
   scopes: readonly Scope[]
-  /** The sessions whose tasks and batches it sees and writes, in lower case; every one and those without, unless given. */
+  /** The sessions that the caller can read and write, in lower case. If absent, all sessions and tasks without one. */
   sessions?: readonly string[]
 }
 
-/** Everybody, where the network is trusted and no keys are set. */
+/** Every caller, if authentication is off. */
 export const anonymous: Caller = { name: 'anonymous', scopes: SCOPES }

@@ -1,38 +1,43 @@
-/** What browsers are told: which pages may call the service (CORS), and to do nothing with an answer but hand it over. */
-import type { FastifyInstance } from 'fastify'
-import type { Config } from '../start/config.js'
+/** Which web pages may call the service (CORS, https://fetch.spec.whatwg.org/#http-cors-protocol). */
+import fastifyCors, { type FastifyCorsOptions } from '@fastify/cors'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { ApiError } from './problem.js'
 
-export const securityHeaders = {
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
-  // The page at /docs has a policy of its own.
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+export interface CorsOptions {
+  /** Origins whose pages may call the service, such as `https://app.example.com`. If empty, no CORS headers are sent. */
+  origins: readonly string[]
 }
 
-const shared = {
-  'access-control-expose-headers':
-    'ETag, Idempotency-Replayed, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID',
+const shared: FastifyCorsOptions = {
+  methods: 'DELETE, GET, HEAD, POST, PUT',
+  allowedHeaders: 'Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID',
+  exposedHeaders: 'ETag, Idempotency-Replayed, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID',
+  maxAge: 3600,
 }
+const forPreflight: FastifyCorsOptions = { ...shared, origin: true, preflight: true }
+const forCall: FastifyCorsOptions = { ...shared, origin: true, preflight: false }
+const forOthers: FastifyCorsOptions = { origin: false }
 
-const preflight = {
-  'access-control-allow-methods': 'DELETE, GET, HEAD, POST, PUT',
-  'access-control-allow-headers':
-    'Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID',
-  'access-control-max-age': '3600',
-}
+/** @fastify/cors adds a route for OPTIONS on every path. Only unknown paths reach it: the known ones have their own. */
+const isUnknownPath = (request: FastifyRequest) => request.is404 || request.routeOptions.url === '*'
 
-export function answerBrowsers(app: FastifyInstance, { CORS_ORIGINS: origins }: Config) {
-  app.addHook('onRequest', (request, reply, done) => {
-    reply.headers(securityHeaders)
-    if (origins.length === 0) return done()
-    // The answers differ by origin: a cache must not give that for one to another.
-    reply.header('vary', 'Origin')
-    const { origin } = request.headers
-    if (origin === undefined || !origins.includes(origin)) return done()
-    reply.header('access-control-allow-origin', origin).headers(shared)
-    const asks = request.method === 'OPTIONS' && request.headers['access-control-request-method']
-    if (!asks || request.is404) return done()
-    // The question before a call has no key, and is answered before anybody asks for one.
-    reply.code(204).headers(preflight).send()
-  })
-}
+/** Register it before authentication, since a preflight has no key, and before the hook that collects routes for 405. */
+export const cors = fp<CorsOptions>(
+  async (app, { origins }) => {
+    if (origins.length === 0) return
+    await app.register(fastifyCors, {
+      delegator: (request, done) => {
+        const { origin } = request.headers
+        if (origin === undefined || !origins.includes(origin)) return done(null, forOthers)
+        // A plain OPTIONS is a method that the path does not have, like any other.
+        const isPreflight = request.headers['access-control-request-method'] !== undefined
+        done(null, isPreflight && !isUnknownPath(request) ? forPreflight : forCall)
+      },
+    })
+    app.addHook('onRequest', (request, _reply, done) => {
+      done(isUnknownPath(request) ? new ApiError('route_not_found') : undefined)
+    })
+  },
+  { name: 'cors' },
+)

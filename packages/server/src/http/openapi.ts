@@ -2,8 +2,7 @@
 
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import type { FastifyInstance } from 'fastify'
-import type { Config } from '../start/config.js'
+import fp from 'fastify-plugin'
 import { closeFiles } from './shutdown.js'
 import { version } from './version.js'
 
@@ -30,57 +29,86 @@ works through it over hours or days, and can ask at any time what is left.
   not changed since you read it.
 `.trim()
 
-/** Register it before the routes. `path` is the prefix of all routes in URLs. */
-export async function registerOpenapi(app: FastifyInstance, { DOCS }: Config, path: string) {
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: { title: 'AKLP Task Service', version, description, license: { name: 'MIT', identifier: 'MIT' } },
-      ...(path && { servers: [{ url: path }] }),
-      tags: [
-        { name: 'batches', description: 'Plans: several tasks created in one call.' },
-        { name: 'tasks', description: 'Single tasks, and changes to several tasks in one call.' },
-        { name: 'health', description: 'The health of the service.' },
-      ],
-      components: {
-        securitySchemes: {
-          bearer: {
-            type: 'http',
-            scheme: 'bearer',
-            description:
-              'An API key of the service, or a token (JWT) of an issuer that it trusts. The scope `tasks:read` allows reads, `tasks:write` allows changes. A key or token that is limited to sessions has access only to their tasks and batches. A service without keys and issuer requires neither.',
+export interface OpenapiOptions {
+  /** Whether to serve the document and the page. */
+  docs: boolean
+  /** The path that the service is mounted at, if not at the root; it may have parameters, as in `/tenants/:tenant`. */
+  path: string
+}
+
+/** Register it before the routes. */
+export const openapi = fp<OpenapiOptions>(
+  async (app, { docs, path }) => {
+    await app.register(swagger, {
+      openapi: {
+        openapi: '3.1.0',
+        info: {
+          title: 'AKLP Task Service',
+          version,
+          description,
+          license: { name: 'MIT', identifier: 'MIT' },
+        },
+        ...(path && { servers: [serverAt(path)] }),
+        tags: [
+          { name: 'batches', description: 'Plans: several tasks created in one call.' },
+          { name: 'tasks', description: 'Single tasks, and changes to several tasks in one call.' },
+          { name: 'health', description: 'The health of the service.' },
+        ],
+        components: {
+          securitySchemes: {
+            bearer: {
+              type: 'http',
+              scheme: 'bearer',
+              description:
+                'An API key of the service, or a token (JWT) of an issuer that it trusts. The scope `tasks:read` allows reads, `tasks:write` allows changes. A key or token that is limited to sessions has access only to their tasks and batches. A service without keys and issuer requires neither.',
+            },
           },
         },
       },
-    },
-    transformObject: (document) =>
-      'openapiObject' in document ? shareProblems(document.openapiObject) : document.swaggerObject,
-    // Components have the names of their schemas.
-    refResolver: {
-      buildLocalReference: (schema, _base, _fragment, i) => (schema.$id as string) ?? `def-${i}`,
-    },
-  })
-
-  if (DOCS === 'off') return
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
-
-  await app.register(async (docs) => {
-    closeFiles(docs)
-    await docs.register(swaggerUi, {
-      routePrefix: '/docs',
-      // All files are served from here. The default policy would also upgrade http to https, where nothing listens.
-      staticCSP:
-        "default-src 'self'; base-uri 'self'; object-src 'none'; frame-ancestors 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
-      uiConfig: {
-        layout: 'BaseLayout',
-        tryItOutEnabled: true,
-        displayRequestDuration: true,
-        defaultModelsExpandDepth: 0,
+      transformObject: (document) =>
+        'openapiObject' in document ? shareProblems(document.openapiObject) : document.swaggerObject,
+      // Components have the names of their schemas.
+      refResolver: {
+        buildLocalReference: (schema, _base, _fragment, i) => (schema.$id as string) ?? `def-${i}`,
       },
-      theme: { title: 'AKLP Task Service' },
     })
-  })
+
+    if (!docs) return
+    app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+
+    await app.register(async (page) => {
+      closeFiles(page)
+      await page.register(swaggerUi, {
+        routePrefix: '/docs',
+        // All files are served from here. The default policy would also upgrade http to https, where nothing listens.
+        staticCSP:
+          "default-src 'self'; base-uri 'self'; object-src 'none'; frame-ancestors 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
+        uiConfig: {
+          layout: 'BaseLayout',
+          tryItOutEnabled: true,
+          displayRequestDuration: true,
+          defaultModelsExpandDepth: 0,
+        },
+        theme: { title: 'AKLP Task Service' },
+      })
+    })
+  },
+  { name: 'openapi' },
+)
+
+/** Parameters of the path become server variables, for which the reader fills in a value; OpenAPI requires a default. */
+function serverAt(path: string) {
+  const names = [...path.matchAll(PARAMETER)].map(([, name]) => name!)
+  return {
+    url: path.replace(PARAMETER, '{$1}'),
+    ...(names.length > 0 && {
+      variables: Object.fromEntries(names.map((name) => [name, { default: name }])),
+    }),
+  }
 }
+
+/** A parameter of a route, with its pattern if it has one. */
+const PARAMETER = /:(\w+)(?:\([^/]*\))?/g
 
 type Response = { $ref?: string; content?: Record<string, { examples?: object }> }
 type Operation = { responses: Record<string, Response> }

@@ -1,52 +1,83 @@
-/** The service as a Fastify plugin, for an application that has it below a path of its own server. */
+/** The service as a Fastify plugin, mounted at a prefix of another server. */
 
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
 import { buildApp } from '../app.js'
 import { openDatabase } from '../db/open.js'
-import { type Config, loadConfig } from './config.js'
-import { refuseOpenDoor } from './exposure.js'
+import { suggest } from '../http/suggest.js'
+import {
+  assertAuthConfigured,
+  ConfigError,
+  databaseOptions,
+  didYouMean,
+  loadConfig,
+  serviceOptions,
+} from './config.js'
+import type { Config } from './settings.js'
 
 export interface TaskServiceOptions {
   /**
-   * The settings, under the names of their environment variables and as text. Those of listening, logging and stopping
-   * have no effect: they are the server's. Without API_KEYS or JWT_ISSUER, AUTH must be `off`: whoever reaches the server
-   * reaches the tasks. The environment is not read; give `process.env` to have it so.
+   * The settings as strings, under the names of their environment variables. HOST, PORT and the settings for logging and
+   * shutdown have no effect: the server around the plugin decides. Set keys, a token issuer or `AUTH: 'off'`: whoever reaches
+   * the server reaches the tasks. The environment is not read; pass `process.env` to use it.
    */
   settings?: { [Name in keyof Config]?: string } | NodeJS.ProcessEnv
 }
 
+/** Those of the plugin, and those that Fastify takes for every plugin. */
+const KNOWN_OPTIONS = ['settings', 'prefix', 'logLevel', 'logSerializers']
+
 /**
- * Answers every request below the prefix that the plugin is registered with. The rules of the application around it, for
- * bodies, errors and validation, do not apply there, nor the other way.
+ * Handles every request below its prefix, which may have parameters. Parsers, hooks and error handlers of the server around
+ * it do not apply there, and the plugin's own do not apply elsewhere. Fails if an option or setting is invalid or unknown, or if
+ * the database cannot be opened.
  *
  * @example
- * await app.register(taskService, { prefix: '/tasks-of-agents', settings: { DATABASE_URL: 'file:tasks', AUTH: 'off' } })
+ * await app.register(taskService, { prefix: '/aklp', settings: { DATABASE_URL: 'file:tasks', AUTH: 'off' } })
  */
-export const taskService: FastifyPluginAsync<TaskServiceOptions> = async (host, { settings = {} }) => {
-  const config = loadConfig(settings)
-  refuseOpenDoor(config)
-  const database = await openDatabase(config.DATABASE_URL, {
-    poolSize: config.DATABASE_POOL_SIZE,
-    statementTimeout: config.STATEMENT_TIMEOUT_MS,
-    lockTimeout: config.LOCK_TIMEOUT_MS,
-    startTimeout: config.DATABASE_START_TIMEOUT_MS,
-    onWait: (location) => host.log.warn(`waiting for ${location}`),
-  })
-  const service = await buildApp({ database, config, logger: host.log, path: host.prefix })
-  host.addHook('onClose', async () => {
-    await service.close()
-    await database.close()
-  })
-  host.route({
-    method: host.supportedMethods,
-    url: '/*',
-    schema: { hide: true },
-    // Before the body is read, the request changes hands for good.
-    onRequest: ({ raw }, reply) => {
-      reply.hijack()
-      raw.url = raw.url!.slice(host.prefix.length)
-      service.routing(raw, reply.raw)
-    },
-    handler: () => {},
-  })
+export const taskService = fp<TaskServiceOptions>(
+  async (host, { settings = {}, ...others }) => {
+    const unknown = Object.keys(others).find((name) => !KNOWN_OPTIONS.includes(name))
+    if (unknown !== undefined)
+      throw new ConfigError(`Unknown option ${unknown}.${didYouMean(suggest(unknown, KNOWN_OPTIONS))}`)
+    const config = loadConfig(settings)
+    assertAuthConfigured(config)
+    const database = await openDatabase(config.DATABASE_URL, {
+      ...databaseOptions(config),
+      onWait: (location) => host.log.warn(`waiting for ${location}`),
+    })
+    const service = await buildApp({
+      ...serviceOptions(config),
+      database,
+      logger: host.log,
+      path: host.prefix,
+    })
+    host.addHook('onClose', async () => {
+      await service.close()
+      await database.close()
+    })
+    const prefix = matcherOf(host)
+    host.route({
+      method: host.supportedMethods,
+      url: '/*',
+      schema: { hide: true },
+      // Before the body is read: from here on the request belongs to the service.
+      onRequest: ({ raw }, reply) => {
+        reply.hijack()
+        raw.url = raw.url!.replace(prefix, '')
+        service.routing(raw, reply.raw)
+      },
+      handler: () => {},
+    })
+  },
+  { name: 'aklp-task-server', fastify: '5.x', encapsulate: true },
+)
+
+/** Matches the part of a URL that belongs to the prefix: as many segments, whatever the values of its parameters. */
+function matcherOf({ prefix, initialConfig }: FastifyInstance): RegExp {
+  const segments = prefix.split('/').filter((segment) => segment !== '').length
+  const { ignoreDuplicateSlashes } = initialConfig.routerOptions ?? initialConfig
+  const slash = ignoreDuplicateSlashes ? '/+' : '/'
+  // A request through a proxy may have an absolute URL (RFC 9112, section 3.2.2).
+  return new RegExp(`^(?:https?://[^/]*)?(?:${slash}[^/?#;]*){${segments}}`)
 }

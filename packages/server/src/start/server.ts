@@ -1,27 +1,29 @@
-/** The service as a process: database, application, listening; and an orderly end on a signal. */
+/** The service as a process: opens the database, listens, and shuts down in order on a signal. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Logger } from 'pino'
 import { buildApp } from '../app.js'
 import { openDatabase } from '../db/open.js'
 import { version } from '../http/version.js'
 import { createLogger } from '../telemetry/logging.js'
-import type { Config } from './config.js'
-import { refuseExposure } from './exposure.js'
+import { assertNotExposed, databaseOptions, loggerOptions, serviceOptions } from './config.js'
+import type { Config } from './settings.js'
 
 export async function run(config: Config) {
-  refuseExposure(config)
-  const logger = await createLogger(config)
-  // As the first process of a container, it would not end by itself while it waits for its database.
+  assertNotExposed(config)
+  const logger = await createLogger(loggerOptions(config))
+  // The first process of a container has no default action for signals: it could not be stopped while it waits.
   const end = () => process.exit(0)
   process.once('SIGTERM', end).once('SIGINT', end)
-  const database = await open(config, logger)
+  const database = await openDatabase(config.DATABASE_URL, {
+    ...databaseOptions(config),
+    onWait: (location) => logger.warn(`waiting for ${location}`),
+  })
   const stopping = new AbortController()
-  const app = await buildApp({ database, config, stopping: stopping.signal, logger })
+  const app = await buildApp({ ...serviceOptions(config), database, stopping: stopping.signal, logger })
   await app.listen({
     host: config.HOST,
     port: config.PORT,
-    // Connections that wait to be accepted, in a rush; of more, Linux drops attempts, which come again after a second.
+    // Connections not accepted yet, in a burst. Linux drops more than these, and clients retry after a second.
     backlog: 4096,
     listenTextResolver: (address) => {
       const docs = config.DOCS === 'on' ? `, docs ${address}/docs` : ''
@@ -31,10 +33,10 @@ export async function run(config: Config) {
 
   const stop = async (signal: string) => {
     logger.info(`${signal}: stopping`)
-    // A second signal, or a request that does not end, is not waited for.
+    // A second signal does not wait for requests in flight.
     process.once('SIGTERM', () => process.exit(1)).once('SIGINT', () => process.exit(1))
     stopping.abort()
-    // Ctrl-C is pressed by a person, whom no balancer keeps waiting.
+    // Ctrl-C comes from a person, not from behind a load balancer.
     if (signal === 'SIGTERM') await sleep(config.SHUTDOWN_DELAY_MS)
     const deadline = Date.now() + config.SHUTDOWN_TIMEOUT_MS
     const cut = setTimeout(() => app.server.closeAllConnections(), config.SHUTDOWN_TIMEOUT_MS)
@@ -47,19 +49,3 @@ export async function run(config: Config) {
   process.off('SIGTERM', end).off('SIGINT', end)
   process.once('SIGTERM', stop).once('SIGINT', stop)
 }
-
-/** Brings the schema of the database up to date, and answers where it is. */
-export async function migrate(config: Config): Promise<string> {
-  const database = await open(config, await createLogger(config))
-  await database.close()
-  return database.location
-}
-
-const open = (config: Config, logger: Logger) =>
-  openDatabase(config.DATABASE_URL, {
-    poolSize: config.DATABASE_POOL_SIZE,
-    statementTimeout: config.STATEMENT_TIMEOUT_MS,
-    lockTimeout: config.LOCK_TIMEOUT_MS,
-    startTimeout: config.DATABASE_START_TIMEOUT_MS,
-    onWait: (location) => logger.warn(`waiting for ${location}`),
-  })

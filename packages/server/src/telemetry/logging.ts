@@ -1,13 +1,19 @@
-/** Structured logs: one line a request, without bodies, queries or secrets. */
+/** Structured logs: one line for each request, without bodies, queries or secrets. */
 import { type FastifyReply, type FastifyRequest, LogController } from 'fastify'
-import { pino } from 'pino'
-import type { Config } from '../start/config.js'
+import { type LevelWithSilent, pino } from 'pino'
 import type { Metrics } from './metrics.js'
 
-export async function createLogger({ LOG_LEVEL: level, LOG_FORMAT }: Config) {
-  const pretty = LOG_FORMAT === undefined ? process.stdout.isTTY : LOG_FORMAT === 'pretty'
+export interface LoggerOptions {
+  /** The lowest level that is logged. */
+  level: LevelWithSilent
+  /** `pretty` on a terminal and `json` elsewhere, unless given. */
+  format?: 'json' | 'pretty'
+}
+
+export async function createLogger({ level, format }: LoggerOptions) {
+  const pretty = format === undefined ? process.stdout.isTTY : format === 'pretty'
   if (!pretty) {
-    // Lines are written together: a write for each would take longer than all else that is done to make it.
+    // Lines are written in batches: one write for each would take longer than formatting it.
     const output = pino.destination({ sync: true, minLength: 4096, periodicFlush: 100 })
     process.once('exit', () => output.flush())
     return pino({ level }, output)
@@ -17,13 +23,13 @@ export async function createLogger({ LOG_LEVEL: level, LOG_FORMAT }: Config) {
   return pino({ level }, pinoPretty(lines))
 }
 
-/** For an application that logs nowhere: without any logger, Fastify would not tell when a request is answered. */
+/** For an application without logs. Without any logger, Fastify would not call `requestCompleted`, which counts requests. */
 export const silentLogger = pino({ level: 'silent' })
 
 /** The path of a request, without its query. */
 export const pathOf = (request: FastifyRequest) => request.url.split(/[?#]/, 1)[0]!
 
-/** Replaces Fastify's two lines a request by one, and counts it; what a failure was is logged where it is handled. */
+/** Logs one line for each request instead of Fastify's two, and counts it. Errors are logged where they are handled. */
 export class RequestLog extends LogController {
   constructor(readonly metrics: Metrics) {
     super({ requestIdLogLabel: 'request_id', disableRequestLogging: true })

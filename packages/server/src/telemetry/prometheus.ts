@@ -1,109 +1,124 @@
-/** GET /metrics: the numbers of the service and of its process, as Prometheus reads them. */
+/** GET /metrics: the metrics of the service and of its process, in Prometheus' text format. */
 import type { FastifyPluginAsync } from 'fastify'
-import type { Metric, Registry } from 'prom-client'
-import type { Gate } from '../http/admission.js'
-import { version } from '../http/version.js'
+import type { Registry } from 'prom-client'
 import { type Metrics, TIME_BOUNDS } from './metrics.js'
 
-interface Sources {
+export interface MetricsRouteOptions {
+  /** The version of the service. */
+  version: string
   metrics: Metrics
-  gate: Gate
-  /** Most connections to the database. */
+  /** The requests at the database, by kind, and those that were refused there, by reason. */
+  load: { running: Counts; waiting: Counts; refused: Counts }
+  /** The most connections to the database. */
   poolSize: number
 }
 
-export const metricsRoute: FastifyPluginAsync<Sources> = async (app, sources) => {
+type Counts = Record<string, number>
+
+export const metricsRoute: FastifyPluginAsync<MetricsRouteOptions> = async (app, options) => {
   let registry: Promise<Registry> | undefined
   app.get('/metrics', { config: { load: 'none' }, schema: { hide: true } }, async (_request, reply) => {
-    registry ??= createRegistry(sources)
+    registry ??= createRegistry(options)
     const { contentType } = await registry
-    return reply.type(contentType).send(await (await registry).metrics())
+    return reply
+      .type(contentType)
+      .send(`${await (await registry).metrics()}\n${writeDurations(options.metrics)}`)
   })
 }
 
-/** A value at this moment; `name` where it is not that of the metric. */
-interface Sample {
-  labels: Record<string, string | number>
-  value: number
-  metricName?: string
-}
-
-async function createRegistry({ metrics, gate, poolSize }: Sources): Promise<Registry> {
-  // Loaded when somebody asks for the first time: a start does not wait for it.
-  const { collectDefaultMetrics, Registry } = await import('prom-client')
+/** The counters hold no state: each scrape resets them to what the service has counted. */
+async function createRegistry({ version, metrics, load, poolSize }: MetricsRouteOptions): Promise<Registry> {
+  // Loaded at the first scrape, so that a start does not wait for it.
+  const { collectDefaultMetrics, Counter, Gauge, Registry } = await import('prom-client')
   const registry = new Registry()
+  const registers = [registry]
   collectDefaultMetrics({ register: registry })
 
-  // The library's own counters would look up their labels at every request; these read what was counted when asked.
-  const tell = (
-    type: 'counter' | 'gauge' | 'histogram',
-    name: string,
-    help: string,
-    read: () => number | Sample[],
-  ) => {
-    const get = async () => {
-      const now = read()
-      const values = typeof now === 'number' ? [{ labels: {}, value: now }] : now
-      return { type, name, help, values, aggregator: 'sum' }
-    }
-    registry.registerMetric({ name, get } as unknown as Metric)
+  new Gauge({
+    name: 'aklp_build_info',
+    help: 'Always 1. The label is the version.',
+    labelNames: ['version'],
+    registers,
+  }).set({ version }, 1)
+
+  new Counter({
+    name: 'aklp_http_requests_total',
+    help: 'HTTP responses.',
+    labelNames: ['route', 'method', 'status'],
+    registers,
+    collect() {
+      this.reset()
+      for (const { route, method, statuses } of metrics.routes)
+        for (const [status, count] of statuses) this.inc({ route, method, status }, count)
+    },
+  })
+
+  new Gauge({
+    name: 'aklp_database_pool_size',
+    help: 'The maximum number of connections to the database.',
+    registers,
+  }).set(poolSize)
+  for (const [state, help] of [
+    ['running', 'Requests that are using the database.'],
+    ['waiting', 'Requests that are waiting to use the database.'],
+  ] as const) {
+    new Gauge({
+      name: `aklp_database_requests_${state}`,
+      help,
+      labelNames: ['kind'],
+      registers,
+      collect() {
+        for (const [kind, count] of Object.entries(load[state])) this.set({ kind }, count)
+      },
+    })
   }
+  new Counter({
+    name: 'aklp_database_requests_refused_total',
+    help: 'Requests that were rejected instead of using the database.',
+    labelNames: ['reason'],
+    registers,
+    collect() {
+      this.reset()
+      for (const [reason, count] of Object.entries(load.refused)) this.inc({ reason }, count)
+    },
+  })
 
-  tell('gauge', 'aklp_build_info', 'Always 1; the label says which version runs.', () => [
-    { labels: { version }, value: 1 },
-  ])
-
-  tell('counter', 'aklp_http_requests_total', 'Requests that were answered.', () =>
-    metrics.routes.flatMap(({ route, method, statuses }) =>
-      [...statuses].map(([status, value]) => ({ labels: { route, method, status }, value })),
-    ),
-  )
-  const duration = 'aklp_http_request_duration_seconds'
-  tell('histogram', duration, 'How long requests took that were answered.', () =>
-    metrics.routes.flatMap(({ route, method, times, seconds }) => {
-      const labels = { route, method }
-      let value = 0
-      const buckets = times.map((count, i) => {
-        value += count
-        return {
-          labels: { ...labels, le: TIME_BOUNDS[i] ?? '+Inf' },
-          value,
-          metricName: `${duration}_bucket`,
-        }
-      })
-      return [
-        ...buckets,
-        { labels, value: seconds, metricName: `${duration}_sum` },
-        { labels, value, metricName: `${duration}_count` },
-      ]
-    }),
-  )
-
-  tell('gauge', 'aklp_database_pool_size', 'Most connections to the database.', () => poolSize)
-  const byKind = (values: Record<string, number>) =>
-    Object.entries(values).map(([kind, value]) => ({ labels: { kind }, value }))
-  tell('gauge', 'aklp_database_requests_running', 'Requests that are at the database.', () =>
-    byKind(gate.running),
-  )
-  tell('gauge', 'aklp_database_requests_waiting', 'Requests that wait for a place at the database.', () =>
-    byKind(gate.waiting),
-  )
-  tell('counter', 'aklp_database_requests_refused_total', 'Requests that got no place at the database.', () =>
-    Object.entries(gate.refused).map(([reason, value]) => ({ labels: { reason }, value })),
-  )
-
-  tell('counter', 'aklp_tasks_created_total', 'Tasks that were created.', () => metrics.tasksCreated)
-  tell(
-    'counter',
+  const counter = (name: string, help: string, read: () => number) =>
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset()
+        this.inc(read())
+      },
+    })
+  counter('aklp_tasks_created_total', 'Tasks created.', () => metrics.tasksCreated)
+  counter(
     'aklp_tasks_completed_total',
-    'Tasks that became completed, or were created as completed.',
+    'Tasks that became completed or were created as completed.',
     () => metrics.tasksCompleted,
   )
-  tell(
-    'counter',
+  counter(
     'aklp_idempotent_replays_total',
-    'Creates that were answered with the answer of an earlier one with the same Idempotency-Key.',
+    'Creates that returned the stored response of an earlier one with the same Idempotency-Key.',
     () => metrics.replays,
   )
   return registry
+}
+
+/** Written by hand: prom-client's Histogram observes single values and cannot take over the counts of its buckets. */
+function writeDurations({ routes }: Metrics): string {
+  const name = 'aklp_http_request_duration_seconds'
+  const lines = [`# HELP ${name} The duration of HTTP requests.`, `# TYPE ${name} histogram`]
+  for (const { route, method, times, seconds } of routes) {
+    const labels = `route="${route}",method="${method}"`
+    let total = 0
+    for (const [i, count] of times.entries()) {
+      total += count
+      lines.push(`${name}_bucket{le="${TIME_BOUNDS[i] ?? '+Inf'}",${labels}} ${total}`)
+    }
+    lines.push(`${name}_sum{${labels}} ${seconds}`, `${name}_count{${labels}} ${total}`)
+  }
+  return `${lines.join('\n')}\n`
 }

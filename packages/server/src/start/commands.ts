@@ -1,0 +1,46 @@
+/** The commands that work on the database and exit. Messages go to stderr: stdout is for data. */
+
+import { openDatabase } from '../db/open.js'
+import { createLogger } from '../telemetry/logging.js'
+import { exportTo } from '../transfer/export.js'
+import { importFrom } from '../transfer/import.js'
+import { databaseOptions, loggerOptions } from './config.js'
+import type { Config } from './settings.js'
+
+/** Upgrades the database schema, and returns where the database is. */
+export async function migrate(config: Config): Promise<string> {
+  const logger = await createLogger(loggerOptions(config))
+  const database = await openDatabase(config.DATABASE_URL, {
+    ...databaseOptions(config),
+    onWait: (location) => logger.warn(`waiting for ${location}`),
+  })
+  await database.close()
+  return database.location
+}
+
+/** Sets the exit code to 1 if a row was not imported. */
+export async function runImport(config: Config, options: { from: string; dryRun?: boolean }) {
+  const { complete } = await withDatabase(config, (database) => importFrom(database, options))
+  if (!complete) process.exitCode = 1
+}
+
+export async function runExport(config: Config, options: { to: string }) {
+  await withDatabase(config, (database) => exportTo(database, options))
+}
+
+type Opened = Awaited<ReturnType<typeof openDatabase>>
+
+async function withDatabase<T>(config: Config, command: (database: Opened) => Promise<T>): Promise<T> {
+  const database = await openDatabase(config.DATABASE_URL, {
+    ...databaseOptions(config),
+    poolSize: 1,
+    // No client waits for a response.
+    statementTimeout: 0,
+    onWait: (location) => process.stderr.write(`waiting for ${location}\n`),
+  })
+  try {
+    return await command(database)
+  } finally {
+    await database.close()
+  }
+}
