@@ -1,0 +1,84 @@
+import { request } from 'node:http'
+import Fastify, { type FastifyServerOptions } from 'fastify'
+import t, { type Test } from 'tap'
+import { type TaskServiceOptions, taskService } from '../src/start/index.js'
+
+const settings = { DATABASE_URL: 'memory://', AUTH: 'off' }
+
+/** A server of someone else, with the service below a prefix. */
+async function mount(test: Test, prefix: string, options: FastifyServerOptions = {}) {
+  const app = Fastify({ pluginTimeout: 60_000, ...options })
+  test.teardown(() => app.close())
+  const [outer, inner] = prefix.split(' + ')
+  if (inner === undefined) await app.register(taskService, { prefix, settings })
+  else
+    await app.register((scope) => scope.register(taskService, { prefix: inner, settings }), {
+      prefix: outer!,
+    })
+  return { url: await app.listen({ port: 0, host: '127.0.0.1' }) }
+}
+
+/** Creates a task below a path and reads it by its id. */
+async function createAndRead(base: string): Promise<string | undefined> {
+  const created = await fetch(`${base}/api/v1/tasks?`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ title: 'a?/b' }),
+  })
+  const { id } = (await created.json()) as { id: string }
+  return ((await (await fetch(`${base}/api/v1/tasks/${id}`)).json()) as { title: string }).title
+}
+
+t.test('the plugin works at a prefix with parameters, whatever the length of their values', async (t) => {
+  const { url } = await mount(t, '/tenants/:tenant/aklp')
+  for (const tenant of ['a', 'a-much-longer-tenant-than-its-parameter', 'a%2Fb', ':tenant', 'aklp'])
+    t.equal(await createAndRead(`${url}/tenants/${tenant}/aklp`), 'a?/b', tenant)
+  t.equal((await fetch(`${url}/tenants/a/other/api/v1/tasks`)).status, 404)
+
+  await t.test('its OpenAPI document names them as server variables', async (t) => {
+    const { servers } = (await (await fetch(`${url}/tenants/a/aklp/openapi.json`)).json()) as any
+    t.same(servers, [{ url: '/tenants/{tenant}/aklp', variables: { tenant: { default: 'tenant' } } }])
+  })
+
+  await t.test('a request with an absolute URL works, too', async (t) => {
+    const { port } = new URL(url)
+    const status = await new Promise((resolve, reject) => {
+      const path = 'http://tasks.test/tenants/a/aklp/health'
+      request({ port, host: '127.0.0.1', path }, ({ statusCode }) => resolve(statusCode))
+        .on('error', reject)
+        .end()
+    })
+    t.equal(status, 200)
+  })
+})
+
+t.test('the plugin works at a nested prefix with patterns and duplicate slashes', async (t) => {
+  const options = { routerOptions: { ignoreDuplicateSlashes: true } }
+  const { url } = await mount(t, '/v1/:tenant(^\\d+$) + /aklp/:region', options)
+  t.equal(await createAndRead(`${url}/v1/12345/aklp/eu`), 'a?/b')
+  t.equal((await fetch(`${url}//v1/12345//aklp/eu/health`)).status, 200)
+  t.equal((await fetch(`${url}/v1/abc/aklp/eu/health`)).status, 404)
+  const { servers } = (await (await fetch(`${url}/v1/1/aklp/eu/openapi.json`)).json()) as any
+  t.match(servers, [{ url: '/v1/{tenant}/aklp/{region}' }])
+})
+
+t.test('the plugin works without a prefix', async (t) => {
+  const { url } = await mount(t, '/')
+  t.equal(await createAndRead(url), 'a?/b')
+})
+
+t.test('an unknown option of the plugin is an error that names the nearest one', async (t) => {
+  const register = async (options: object) => {
+    await Fastify().register(taskService, options as TaskServiceOptions)
+  }
+  await t.rejects(register({ setings: settings }), {
+    message: 'Unknown option setings. Did you mean settings?',
+  })
+  await t.rejects(register({ settings, host: '::' }), { message: 'Unknown option host.' })
+})
+
+t.test('the plugin does not start without authentication, unless it is off', async (t) => {
+  const register = async () =>
+    void (await Fastify().register(taskService, { settings: { DATABASE_URL: 'memory://' } }))
+  await t.rejects(register(), { message: /^No authentication is configured/ })
+})
