@@ -53,7 +53,7 @@ export async function within<T>(milliseconds: number, promise: PromiseLike<T>): 
 }
 
 /** Why the database cannot be opened, in one line. */
-export function unopened(location: string, error: unknown): DatabaseError {
+export function openError(location: string, error: unknown): DatabaseError {
   if (error instanceof DatabaseError && error.message.includes(location)) return error
   const { message, code } = driverError(error)
   return new DatabaseError(`cannot open the database (${location}): ${message || code}`)

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
 import { migrate } from 'drizzle-orm/pglite/migrator'
-import { type Database, DatabaseError, pingOf, unopened } from './database.js'
+import { type Database, DatabaseError, openError, pingOf } from './database.js'
 import { guardDisk, requireRoom } from './disk.js'
 import { migrations, refuseNewerSchema } from './migrate.js'
 
@@ -28,7 +28,7 @@ export async function openEmbedded(folder?: string): Promise<Database> {
     return { db: Object.assign(db, { run }), location, ping: pingOf(db), close }
   } catch (error) {
     await release?.()
-    throw unopened(location, error)
+    throw openError(location, error)
   }
 }
 
@@ -43,7 +43,7 @@ async function claim(folder: string): Promise<() => Promise<void>> {
       `the database folder ${folder} is in use by process ${lock.holder}; stop that one, or set DATABASE_URL=file:another-folder`,
     )
   } catch (error) {
-    throw unopened(folder, error)
+    throw openError(folder, error)
   }
 }
 

@@ -2,33 +2,32 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate } from 'drizzle-orm/postgres-js/migrator'
-import postgres from '../../vendor/postgres.js'
-import { type Database, DatabaseError, type DatabaseOptions, pingOf, unopened, within } from './database.js'
+import { type Database, DatabaseError, type DatabaseOptions, openError, pingOf, within } from './database.js'
+import { connect, type Sql, type TransactionSql } from './driver.js'
 import { isUnavailable } from './failures.js'
 import { MIGRATION_LOCK, migrations, refuseLegacySchema, refuseNewerSchema } from './migrate.js'
 
 export async function openPostgres(url: string, options: DatabaseOptions): Promise<Database> {
   const location = locationOf(url)
-  const connect = (max: number, timeouts: { statement_timeout: number; lock_timeout: number }) =>
-    postgres(url, {
+  const open = (max: number, timeouts: { statement_timeout: number; lock_timeout: number }) =>
+    connect(url, {
       max,
       connect_timeout: 5,
-      // A server that was cut off does not even cancel its statements.
-      answer_timeout: timeouts.statement_timeout && timeouts.statement_timeout / 1000 + 1,
+      responseTimeout: timeouts.statement_timeout && timeouts.statement_timeout + 1000,
       backoff: (retries) => Math.min(0.05 * 2 ** retries, 0.5),
-      // Every parameter is text or JSON: there are no array types to ask the server for.
+      // Every parameter is text or JSON, so the driver need not query the array types.
       fetch_types: false,
       onnotice: () => {},
       connection: { application_name: 'aklp-task-server', ...timeouts },
     })
 
-  // Connections of their own, without a timeout: a migration takes its time.
-  const migrating = understood(() => connect(2, { statement_timeout: 0, lock_timeout: 0 }))
+  // Separate connections without timeouts: a migration can take long.
+  const migrating = connectOrExplain(() => open(2, { statement_timeout: 0, lock_timeout: 0 }))
   /**
-   * Migrates under a lock, and answers whether it got that. It is one of a transaction, and who does not get it holds no
-   * connection meanwhile: in a pooler, a lock of a session goes astray, and those who wait leave none to the first.
+   * Migrates under a lock; returns false if another server holds it. A pooler in transaction mode can give each statement
+   * another connection, so a session lock would be lost, and servers waiting for one could take every connection.
    */
-  const migrateAlone = async (lock: postgres.TransactionSql) => {
+  const migrateAlone = async (lock: TransactionSql) => {
     const [got] = await lock`select pg_try_advisory_xact_lock(${MIGRATION_LOCK}) as it`
     if (!got!.it) return false
     const db = drizzle(migrating)
@@ -39,18 +38,18 @@ export async function openPostgres(url: string, options: DatabaseOptions): Promi
   }
   try {
     await waitUntilReachable(migrating, location, options)
-    // Servers that start together migrate one after the other: all but the first find nothing to do.
+    // Servers that start together migrate one after the other; all but the first find nothing to do.
     while (!(await migrating.begin((lock) => migrateAlone(lock)))) await sleep(100)
   } catch (error) {
-    throw unopened(location, error)
+    throw openError(location, error)
   } finally {
     await migrating.end({ timeout: 0 })
   }
 
-  // One connection is for pings: on the others they would wait behind statements that take long.
+  // One connection is for pings: on the others they would queue behind slow statements.
   const timeouts = { statement_timeout: options.statementTimeout, lock_timeout: options.lockTimeout }
-  const client = connect(Math.max(1, options.poolSize - 1), timeouts)
-  const probe = options.poolSize > 1 ? connect(1, timeouts) : client
+  const client = open(Math.max(1, options.poolSize - 1), timeouts)
+  const probe = options.poolSize > 1 ? open(1, timeouts) : client
   const close = async (milliseconds = 5000) => {
     const timeout = Math.max(0, milliseconds) / 1000
     await Promise.all([client.end({ timeout }), probe.end({ timeout })])
@@ -60,26 +59,22 @@ export async function openPostgres(url: string, options: DatabaseOptions): Promi
   return { db: Object.assign(drizzle(client), { run }), location, ping: pingOf(drizzle(probe)), close }
 }
 
-/** Where a PostgreSQL is, for people. User and password go first: a question mark may stand in them. */
+/** Where a PostgreSQL is, for logs and messages: the URL without user, password (which may contain `?`) and parameters. */
 export const locationOf = (url: string) =>
   `PostgreSQL at ${url.replace(/^postgres:\/\/(?:.*@)?/, '').replace(/\?.*/, '')}`
 
-/** postgres.js throws at once when the URL is none. */
-function understood<T>(connect: () => T): T {
+/** The driver parses the URL at once; its error names no setting. */
+function connectOrExplain<T>(open: () => T): T {
   try {
-    return connect()
+    return open()
   } catch (error) {
     const { message } = error as Error
     if (message.startsWith('target_session_attrs')) throw new DatabaseError(`DATABASE_URL: ${message}`)
-    throw new DatabaseError('DATABASE_URL is malformed; in user and password, write %23 for # and %25 for %')
+    throw new DatabaseError('DATABASE_URL is malformed. In user and password, write %23 for # and %25 for %.')
   }
 }
 
-async function waitUntilReachable(
-  client: postgres.Sql,
-  location: string,
-  { startTimeout, onWait }: DatabaseOptions,
-) {
+async function waitUntilReachable(client: Sql, location: string, { startTimeout, onWait }: DatabaseOptions) {
   const deadline = Date.now() + startTimeout
   let reason: unknown
   for (let attempt = 0; ; attempt++) {
@@ -87,7 +82,7 @@ async function waitUntilReachable(
       await within(Math.max(deadline - Date.now(), 1), client`select 1`)
       return
     } catch (error) {
-      // An attempt that the deadline cuts off says less than the one before.
+      // The deadline aborts an attempt without a reason; report that of the one before.
       if (Date.now() >= deadline) throw reason ?? error
       if (!isUnavailable(error)) throw error
       reason = error

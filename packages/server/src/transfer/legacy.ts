@@ -4,8 +4,8 @@
  * without time zone, and states an enum or text.
  */
 
-import postgres from 'postgres'
 import { within } from '../db/database.js'
+import { connect, type PostgresError, type Sql } from '../db/driver.js'
 import { locationOf } from '../db/postgres.js'
 import type { Source } from './copy.js'
 import type { GivenRow } from './rows.js'
@@ -28,7 +28,7 @@ export async function openLegacy(
   timeout: number,
 ): Promise<Source & { close: () => Promise<void> }> {
   const target = url.replace(/^postgres(ql)?(\+\w+)?:/, 'postgres:')
-  const client = connect(target)
+  const client = openClient(target)
   const close = () => client.end({ timeout: 0 })
   try {
     // All statements go over the one connection, and so into this transaction.
@@ -38,7 +38,7 @@ export async function openLegacy(
     return { total, rows: readRows(client), close }
   } catch (error) {
     await close()
-    const { code, message } = error as postgres.PostgresError
+    const { code, message } = error as PostgresError
     const reason =
       code === '42P01'
         ? 'it has no tables task_batches and tasks, as the database of the Python service has'
@@ -47,9 +47,9 @@ export async function openLegacy(
   }
 }
 
-function connect(url: string) {
+function openClient(url: string) {
   try {
-    return postgres(url, {
+    return connect(url, {
       max: 1,
       connect_timeout: 5,
       fetch_types: false,
@@ -68,7 +68,7 @@ function connect(url: string) {
   }
 }
 
-async function* readRows(client: postgres.Sql): Source['rows'] {
+async function* readRows(client: Sql): Source['rows'] {
   const batches = client<{ row: GivenRow }[]>`select row_to_json(b) as row from task_batches b`
   for await (const page of batches.cursor(PAGE)) {
     for (const { row } of page) yield { table: 'batches', row: toBatch(row) }
