@@ -69,27 +69,42 @@ function openClient(url: string) {
 }
 
 async function* readRows(client: Sql): Source['rows'] {
-  const batches = client<{ row: GivenRow }[]>`select row_to_json(b) as row from task_batches b`
-  for await (const page of batches.cursor(PAGE)) {
-    for (const { row } of page) yield { table: 'batches', row: toBatch(row) }
-  }
+  const batches = readPages<{ row: GivenRow }>(client, 'select row_to_json(b) as row from task_batches b')
+  for await (const { row } of batches) yield { table: 'batches', row: toBatch(row) }
   // The service kept no order in a batch: it is that in which the tasks were written. Where all have the moment of their
   // transaction, that is their place in the table; and before those that stay where they were written with their batch
   // go those that were changed since, the first change first, since a plan is worked through from its beginning.
-  const tasks = client<{ row: GivenRow; position: number; has_batch: boolean }[]>`
-    select row_to_json(t) as row, b.id is not null as has_batch,
-           (row_number() over (partition by t.batch_id
-                               order by t.created_at, t.xmin = b.xmin, age(t.xmin) desc, t.ctid) - 1)::int as position
-    from tasks t left join task_batches b on b.id::text = t.batch_id::text`
-  for await (const page of tasks.cursor(PAGE)) {
-    for (const { row, has_batch, position } of page) {
-      const isLost = row.batch_id != null && !has_batch
-      yield {
-        table: 'tasks',
-        row: { ...toTask(row), ...(has_batch ? { position } : { batch_id: null }) },
-        mended: isLost ? ['its batch is gone: without one'] : [],
-      }
+  const tasks = readPages<{ row: GivenRow; position: number; has_batch: boolean }>(
+    client,
+    `select row_to_json(t) as row, b.id is not null as has_batch,
+            (row_number() over (partition by t.batch_id
+                                order by t.created_at, t.xmin = b.xmin, age(t.xmin) desc, t.ctid) - 1)::int as position
+     from tasks t left join task_batches b on b.id::text = t.batch_id::text`,
+  )
+  for await (const { row, has_batch, position } of tasks) {
+    const isLost = row.batch_id != null && !has_batch
+    yield {
+      table: 'tasks',
+      row: { ...toTask(row), ...(has_batch ? { position } : { batch_id: null }) },
+      mended: isLost ? ['its batch is gone: without one'] : [],
     }
+  }
+}
+
+/** Reads through an SQL cursor: the driver's own cursor ends without an error when its connection closes. */
+async function* readPages<Row>(client: Sql, statement: string): AsyncGenerator<Row> {
+  try {
+    await client.unsafe(`declare page no scroll cursor for ${statement}`)
+    for (let last = false; !last; ) {
+      const rows = await client.unsafe<Row[] & object[]>(`fetch ${PAGE} from page`)
+      last = rows.length < PAGE
+      yield* rows
+    }
+    await client.unsafe('close page')
+  } catch (error) {
+    // On a new connection there is no transaction and no cursor.
+    const isNewConnection = ['25P01', '34000'].includes((error as PostgresError).code)
+    throw isNewConnection ? new LegacyError('the connection to the old database was closed') : error
   }
 }
 
