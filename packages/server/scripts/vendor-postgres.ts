@@ -1,6 +1,6 @@
 /**
- * Writes vendor/postgres.js: the driver as patches/ mends it, in one file. The patch of a dependency reaches nobody who
- * installs the published package; a file of the package does.
+ * Writes vendor/postgres.js, the patched driver in one file. The patch of a dependency does not apply where the published
+ * package is installed, so the package includes this file. See patches/README.md.
  */
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -17,7 +17,7 @@ const { outputFiles } = buildSync({
   },
   write: false,
 })
-// The names of the sources, without where they were installed.
+// Without the paths where the sources are installed.
 const text = outputFiles[0]!.text.replace(/^\/\/ .*node_modules\//gm, '// ')
 
 writeFileSync(file, text)

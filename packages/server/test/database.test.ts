@@ -141,7 +141,7 @@ async function onAnyDatabase(t: Test, url: string) {
 
       t.match(
         await failure(t, openDatabase(url, options)),
-        /^cannot open the database \(.+\): its schema, of 2100-01-01, is newer than this server; start a server that is as new$/,
+        /^cannot open the database \(.+\): The database schema \(2100-01-01\) is newer than this server\. Upgrade the server\.$/,
       )
     },
   )
@@ -182,7 +182,7 @@ t.test('embedded database', async (t) => {
     const holder = startServer(t, { DATABASE_URL: `file:${folder}` })
     const base = await holder.listening()
     const inUse = (pid?: number) =>
-      `the database folder ${folder} is in use by process ${pid}; stop that one, or set DATABASE_URL=file:another-folder`
+      `the database folder ${folder} is in use by process ${pid}. Stop that process, or set DATABASE_URL=file:another-folder`
     t.equal(await failure(t, openDatabase(`file:${folder}`, options)), inUse(holder.child.pid))
 
     const acknowledged: string[] = []

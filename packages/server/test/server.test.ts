@@ -114,7 +114,7 @@ t.test('what stops a start is told in one line', async (t) => {
   await t.test('another server on the same folder', async (t) => {
     const first = startServer(t, {}, { folder })
     await first.listening()
-    await refused(t, {}, new RegExp(`${data} is in use by process ${first.child.pid};`), folder)
+    await refused(t, {}, new RegExp(`${data} is in use by process ${first.child.pid}\\.`), folder)
     await refused(
       t,
       { DATABASE_URL: `file:${folder}/../${basename(folder)}/aklp-data/` },

@@ -363,7 +363,7 @@ t.test('moving in from the Python service', { skip }, async (t) => {
   await t.test('a service that is started on the old database is told to move in', async (t) => {
     const { client, old } = await legacy(t, NATIVE)
     await t.rejects(openDatabase(old, options), {
-      message: /^cannot open the database \(.+\): it is that of the Python service; .+ import --from/,
+      message: /^cannot open the database \(.+\): it belongs to the Python service\. .+ import --from/,
     })
     t.same(await client`select from pg_namespace where nspname = 'drizzle'`, [], 'and nothing is made there')
   })
@@ -547,7 +547,7 @@ t.test('the command line moves data in and out', async (t) => {
   await holder.listening()
   const refused = await Promise.all([run('import', '--from', file), run('export', '--to', file)])
   const inUse = new RegExp(
-    `^aklp-task-server: the database folder .+ is in use by process ${holder.child.pid}; .+\\n$`,
+    `^aklp-task-server: the database folder .+ is in use by process ${holder.child.pid}\\. .+\\n$`,
   )
   for (const { code, stderr } of refused) t.match({ code, stderr }, { code: 1, stderr: inUse })
   t.equal(readFileSync(file, 'utf8'), backup.slice(0, -10))

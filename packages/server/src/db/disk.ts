@@ -1,28 +1,28 @@
 /**
- * Keeps the embedded database away from a disk that is full or read-only. PGlite does not survive a write that fails:
- * the statement after it never ends, and takes the whole process with it.
+ * Rejects statements of the embedded database while the disk is full or read-only. After a failed write, the next statement
+ * of PGlite never returns and blocks the whole process.
  */
 import { accessSync, constants, statfsSync } from 'node:fs'
 import type { PGlite } from '@electric-sql/pglite'
 import { driverError } from './failures.js'
 
-/** What must be free, in bytes: PostgreSQL takes its log in pieces of 16 MiB, and makes the next one early. */
+/** Minimum free space in bytes: PostgreSQL allocates its WAL in segments of 16 MiB, and the next one early. */
 const RESERVE = 64 * 2 ** 20
 
-/** Throws unless the folder can be written to, and its disk has room. */
+/** Throws if the folder is not writable or its disk has no room. */
 export function requireRoom(folder: string) {
   accessSync(folder, constants.W_OK)
   const { bavail, bsize } = statfsSync(folder)
   const free = bavail * bsize
   if (free < RESERVE) {
     const [have, need] = [free, RESERVE].map((bytes) => Math.floor(bytes / 2 ** 20))
-    throw Object.assign(new Error(`the disk is full: ${have} MiB are free, and ${need} MiB are needed`), {
+    throw Object.assign(new Error(`the disk is full: ${have} MiB are free, ${need} MiB are required`), {
       code: 'ENOSPC',
     })
   }
 }
 
-/** Lets no statement begin without room, and none at all after a write has failed nevertheless. */
+/** Rejects each statement while there is no room, and all statements once a write has failed. */
 export function guardDisk(client: PGlite, folder: string) {
   const query = client.query.bind(client)
   let failed: unknown
@@ -38,7 +38,7 @@ export function guardDisk(client: PGlite, folder: string) {
   }
 }
 
-/** Disk full, and system errors (PostgreSQL, appendix A); or PGlite itself fell over, which has no code. */
+/** Disk full or system error (PostgreSQL, appendix A), or a crash of PGlite itself, which has no code. */
 function writeFailed(error: unknown) {
   const { code } = driverError(error)
   return typeof code !== 'string' || /^(53100|58...)$/.test(code)

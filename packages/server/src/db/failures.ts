@@ -1,14 +1,14 @@
-/** Why a statement failed, as far as it matters outside: the database could not be asked, or something else. */
+/** Classifies failures of statements: database unavailable, row locked, or anything else. */
 
 import { DrizzleQueryError } from 'drizzle-orm/errors'
 
-/** The driver could not reach the server, or lost it, or its disk: codes of postgres.js and of Node. */
+/** Connection or disk lost: codes of postgres.js, db/driver.ts and Node. */
 const connectionCodes = new Set([
   'CONNECTION_CLOSED',
   'CONNECTION_ENDED',
   'CONNECTION_DESTROYED',
   'CONNECT_TIMEOUT',
-  // Of several servers, none is the primary now.
+  // None of several hosts is the primary.
   'TARGET_SESSION_ATTRS',
   'ECONNREFUSED',
   'ECONNRESET',
@@ -24,13 +24,13 @@ const connectionCodes = new Set([
 ])
 
 /**
- * The server answered that it cannot serve: connection exceptions (class 08), insufficient resources (53), an
- * operator’s shutdown or a cancelled statement (57), an error of the system (58), a lock or serialisation that can be tried
- * again (40, 55P03), and a server that is read-only for now (25006). PostgreSQL, appendix A.
+ * SQLSTATEs that a retry may resolve: connection exception (08), insufficient resources (53), operator intervention, such as
+ * a shutdown or a statement timeout (57), system error (58), transaction rollback (40), lock not available (55P03) and
+ * read-only transaction (25006). PostgreSQL, appendix A.
  */
 const unavailableStates = /^(08|53|57|58|40)...$|^55P03$|^25006$/
 
-/** The error of the driver: that of a store as it is, elsewhere below one of Drizzle, which quotes SQL and parameters. */
+/** Returns the driver's error: Drizzle wraps it in one whose message contains SQL and parameters; stores do not. */
 export function driverError(error: unknown): { code?: unknown; message?: unknown } {
   const cause = error instanceof Error ? error.cause : undefined
   return (cause ?? error ?? {}) as { code?: unknown; message?: unknown }
@@ -61,10 +61,10 @@ export function toLoggedError(thrown: unknown): LoggedError {
   return { type: error.constructor.name, ...(code !== undefined && { code }), message, stack }
 }
 
-/** Whether a statement gave up waiting for another that holds its rows. */
+/** Whether a statement reached its timeout while it waited for a row lock. */
 export const isLocked = (error: unknown): boolean => driverError(error).code === '55P03'
 
-/** Whether the database is away or overloaded, so that the same call may succeed later. */
+/** Whether the database is unreachable or overloaded, so that a retry may succeed. */
 export function isUnavailable(error: unknown): boolean {
   const { code } = driverError(error)
   return typeof code === 'string' && (connectionCodes.has(code) || unavailableStates.test(code))

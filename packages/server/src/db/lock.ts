@@ -1,4 +1,4 @@
-/** A lock on a folder that the operating system frees when its process ends, however it ends. */
+/** A lock on a folder. The operating system releases it when the process exits or is killed. */
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { tryLock } from 'fs-native-extensions'
@@ -7,10 +7,10 @@ export type FolderLock =
   | { acquired: true; release: () => Promise<void> }
   | { acquired: false; holder: string }
 
-/** Far behind the text of the file: Windows refuses to read a range that is locked. */
+/** Far behind the text of the file, because Windows cannot read a locked range. */
 const LOCKED_BYTE = 1_000_000
 
-/** Locks the folder for this process, or tells the id of the process that holds it. */
+/** Locks the folder for this process, or returns the id of the process that holds the lock. */
 export async function lockFolder(folder: string): Promise<FolderLock> {
   const file: FileHandle = await open(join(folder, 'lock'), 'a+')
   if (!tryLock(file.fd, LOCKED_BYTE, 1)) {

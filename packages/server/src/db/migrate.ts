@@ -1,4 +1,4 @@
-/** The schema: where its migrations are, and which databases they are not for. */
+/** The migrations, and the databases that they must not change. */
 import { fileURLToPath } from 'node:url'
 import { sql } from 'drizzle-orm'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
@@ -6,7 +6,7 @@ import { DatabaseError, type Db } from './database.js'
 
 export const migrations = { migrationsFolder: fileURLToPath(new URL('../../migrations', import.meta.url)) }
 
-/** Key of the advisory lock; any number that nobody else uses. */
+/** Key of the advisory lock: an arbitrary number that no other application uses. */
 export const MIGRATION_LOCK = 4_251_607_001
 
 const one = sql`(values (1)) as one`
@@ -15,7 +15,7 @@ export async function refuseLegacySchema(db: Db) {
   const [found] = await db.select({ exists: sql<boolean>`to_regclass('task_batches') is not null` }).from(one)
   if (!found!.exists) return
   throw new DatabaseError(
-    'it is that of the Python service; set DATABASE_URL to a database of its own, and move in with "aklp-task-server import --from" and this URL',
+    'it belongs to the Python service. Set DATABASE_URL to a separate database and run "aklp-task-server import --from" with this URL',
   )
 }
 
@@ -27,8 +27,6 @@ export async function refuseNewerSchema(db: Db) {
   const known = readMigrationFiles(migrations).at(-1)!.folderMillis
   if (newest!.millis > known) {
     const from = new Date(newest!.millis).toISOString().slice(0, 10)
-    throw new DatabaseError(
-      `its schema, of ${from}, is newer than this server; start a server that is as new`,
-    )
+    throw new DatabaseError(`The database schema (${from}) is newer than this server. Upgrade the server.`)
   }
 }

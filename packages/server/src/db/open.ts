@@ -1,4 +1,4 @@
-/** Opens the database that a URL names. A driver is loaded when it is wanted: each takes time and memory at start. */
+/** Opens the database that a URL names. Only its driver is loaded: each one takes time and memory at start. */
 import { resolve } from 'node:path'
 import { type Database, DatabaseError, type DatabaseOptions } from './database.js'
 

@@ -10,7 +10,7 @@ import { guardDisk, requireRoom } from './disk.js'
 import { migrations, refuseNewerSchema } from './migrate.js'
 
 export async function openEmbedded(folder?: string): Promise<Database> {
-  const location = folder === undefined ? 'memory, gone when the service stops' : folder
+  const location = folder === undefined ? 'memory, lost when the service stops' : folder
   const release = folder === undefined ? undefined : await claim(folder)
   try {
     if (folder !== undefined) requireRoom(folder)
@@ -32,7 +32,7 @@ export async function openEmbedded(folder?: string): Promise<Database> {
   }
 }
 
-/** Makes the folder, and locks it: two processes on one folder corrupt it, and PGlite does not stop the second. */
+/** Creates the folder and locks it: two processes would corrupt it, and PGlite does not prevent that. */
 async function claim(folder: string): Promise<() => Promise<void>> {
   try {
     await mkdir(folder, { recursive: true })
@@ -40,14 +40,14 @@ async function claim(folder: string): Promise<() => Promise<void>> {
     const lock = await lockFolder(folder)
     if (lock.acquired) return lock.release
     throw new DatabaseError(
-      `the database folder ${folder} is in use by process ${lock.holder}; stop that one, or set DATABASE_URL=file:another-folder`,
+      `the database folder ${folder} is in use by process ${lock.holder}. Stop that process, or set DATABASE_URL=file:another-folder`,
     )
   } catch (error) {
     throw openError(folder, error)
   }
 }
 
-/** The folder of PGlite's files. A new one gets its name when it is complete, so that a half-made one is never used. */
+/** Returns the folder with PGlite's files. A new one is renamed when it is complete, so an incomplete one is never used. */
 async function dataFolder(folder: string) {
   const data = join(folder, 'postgres')
   if (!existsSync(data)) {

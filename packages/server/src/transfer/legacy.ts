@@ -63,7 +63,7 @@ function openClient(url: string) {
     })
   } catch {
     throw new LegacyError(
-      'the URL to import from is malformed; in user and password, write %23 for # and %25 for %',
+      'the URL to import from is malformed. In user and password, write %23 for # and %25 for %.',
     )
   }
 }
