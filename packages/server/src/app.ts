@@ -7,7 +7,7 @@ import { type AuthenticateOptions, authenticate } from './access/authenticate.js
 import { batchRoutes } from './batches/routes.js'
 import { batchComponents, batchSynonyms } from './batches/schemas.js'
 import { createBatchStore } from './batches/store.js'
-import type { Database } from './db/database.js'
+import type { Database, StoreDb } from './db/database.js'
 import { driverError } from './db/failures.js'
 import { admission, Gate } from './http/admission.js'
 import { parseOnlyJson } from './http/body.js'
@@ -59,7 +59,7 @@ export interface ServiceOptions {
 }
 
 export interface AppOptions extends ServiceOptions {
-  database: Pick<Database, 'db' | 'ping'>
+  database: Pick<Database, 'ping'> & { db: StoreDb }
   /** Aborted when the service is about to stop: it says so to balancers, and goes on answering. */
   stopping?: AbortSignal
   /** The path that it is mounted below, as it stands in URLs; at the root unless given. */

@@ -17,7 +17,7 @@ import t, { type Test } from 'tap'
 import { freePort } from '../bench/port.js'
 import { buildApp } from '../src/app.js'
 import { createBatchStore } from '../src/batches/store.js'
-import type { Database } from '../src/db/database.js'
+import type { Database, StoreDb } from '../src/db/database.js'
 import { openDatabase } from '../src/db/open.js'
 import { createIdempotency } from '../src/idempotency/record.js'
 import { loadConfig, serviceOptions } from '../src/start/config.js'
@@ -28,8 +28,8 @@ export { freePort }
 
 export const options = { poolSize: 10, statementTimeout: 10_000, lockTimeout: 5_000, startTimeout: 10_000 }
 
-/** The stores, created as in the application. */
-export function storesOf({ db }: Database) {
+/** The stores on a database or in a transaction, as the application creates them. */
+export function storesOf({ db }: { db: StoreDb }) {
   const idempotency = createIdempotency(db, 7)
   return { tasks: createTaskStore(db, idempotency), batches: createBatchStore(db, idempotency) }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
+import type { Database } from '../src/db/database.js'
 import { openDatabase } from '../src/db/open.js'
 import { exportTo } from '../src/transfer/export.js'
 import { importFrom } from '../src/transfer/import.js'
@@ -13,11 +14,10 @@ import { type Api, openApi, options, postgresMissing, startPostgres } from './su
 
 const skip = (!process.env.CI && postgresMissing()) || false
 
-/** What a person reads while a command runs. */
-function listener(isTTY = false) {
+/** Collects what a command prints. */
+function listener() {
   const out = {
     text: '',
-    isTTY,
     write(text: string) {
       out.text += text
     },
@@ -25,11 +25,11 @@ function listener(isTTY = false) {
   return out
 }
 
-/** Imports, and answers the report and what was told. */
+/** Imports, and returns the report and what was printed. */
 async function importInto({ database }: Api, from: string, dryRun = false) {
   const out = listener()
-  const { batches, tasks, mended, complete } = await importFrom(database, { from, dryRun }, out)
-  return { batches, tasks, mended: Object.fromEntries(mended), complete, told: out.text }
+  const { batches, tasks, repaired, complete } = await importFrom(database, { from, dryRun }, out)
+  return { batches, tasks, repaired: Object.fromEntries(repaired), complete, printed: out.text }
 }
 
 /** All that is in a database of ours. */
@@ -53,6 +53,22 @@ async function serve(test: Test, url: string): Promise<Api> {
   })
   return api
 }
+
+/** The database, where something happens before the nth statement of a transaction. */
+const beforeStatement = ({ database }: Api, n: number, happen: () => void | Promise<void>): Database => ({
+  ...database,
+  transaction: (work) => {
+    let count = 0
+    return database.transaction(({ run }) =>
+      work({
+        async run(...statement) {
+          if (++count === n) await happen()
+          return run(...statement)
+        },
+      }),
+    )
+  },
+})
 
 const idsOf = (rows: { id: string }[]) => rows.map(({ id }) => id)
 
@@ -158,18 +174,18 @@ t.test('moving in from the Python service', { skip }, async (t) => {
       const expected = {
         batches: { copied: 2, known: 0, skipped: 0 },
         tasks: { copied: 8, known: 0, skipped: 0 },
-        mended: { 'completed without completed_at: set to updated_at': 1 },
+        repaired: { 'completed without completed_at: set to updated_at': 1 },
         complete: true,
       }
       const planned = await importInto(target, old, true)
       t.match(planned, expected)
-      t.match(planned.told, /^tasks: 8 would be copied to .+, 0 already there, 0 not copied$/m)
+      t.match(planned.printed, /^tasks: 8 would be copied to .+, 0 already existed, 0 skipped$/m)
       t.same(await contents(target), { batches: [], tasks: [] }, 'a dry run copies nothing')
 
       const done = await importInto(target, old)
       t.match(done, expected)
-      t.match(done.told, /^batches: 2 copied to .+, 0 already there, 0 not copied$/m)
-      t.notMatch(done.told, 'password')
+      t.match(done.printed, /^batches: 2 copied to .+, 0 already existed, 0 skipped$/m)
+      t.notMatch(done.printed, 'password')
 
       const { call } = target
       const { body } = await call('GET', `/batches/${batch}`)
@@ -209,11 +225,11 @@ t.test('moving in from the Python service', { skip }, async (t) => {
       await client`insert into tasks (id, batch_id, title, status) values (${late}, ${batch}, 'late', 'PENDING')`
 
       const before = await contents(target)
-      const { told, ...second } = await importInto(target, old)
+      const { printed, ...second } = await importInto(target, old)
       t.same(second, {
         batches: { copied: 0, known: 2, skipped: 0 },
         tasks: { copied: 1, known: 8, skipped: 0 },
-        mended: {},
+        repaired: {},
         complete: true,
       })
       const after = await contents(target)
@@ -244,7 +260,7 @@ t.test('moving in from the Python service', { skip }, async (t) => {
   })
 
   await t.test(
-    'types do not matter; one remedy is applied; where there is none, the row is told',
+    'column types do not matter; rows are repaired if possible, else skipped and reported',
     async (t) => {
       const { client, old } = await legacy(t, PORTABLE)
       const hex = () => randomUUID().replaceAll('-', '')
@@ -286,7 +302,7 @@ t.test('moving in from the Python service', { skip }, async (t) => {
         [{ due_date: '0044-03-15 BC' }, 'due_date must be an existing time'],
         [{ session_id: 'session one' }, 'session_id must be a UUID'],
         [{ created_at: null, updated_at: null }, 'created_at must be a string, not null'],
-        [{ batch_id: badBatch }, 'its batch is not there'],
+        [{ batch_id: badBatch }, 'its batch does not exist'],
       ]
       const insert = async (columns: Record<string, string | null>) => {
         const id = hex()
@@ -299,15 +315,15 @@ t.test('moving in from the Python service', { skip }, async (t) => {
       for (const [columns] of good) goodIds.push(await insert(columns))
       for (const [columns] of bad) badIds.push(await insert(columns))
 
-      const { told, ...report } = await importInto(onPostgres, old)
+      const { printed, ...report } = await importInto(onPostgres, old)
       t.same(report, {
         batches: { copied: 1, known: 0, skipped: 1 },
         tasks: { copied: good.length, known: 0, skipped: bad.length },
-        mended: {
+        repaired: {
           'updated_at was missing: set to completed_at or created_at': 1,
           'completed without completed_at: set to updated_at': 2,
           'not completed, but with completed_at: cleared': 1,
-          'its batch is gone: without one': 1,
+          'its batch does not exist: batch_id cleared': 1,
         },
         complete: false,
       })
@@ -316,9 +332,9 @@ t.test('moving in from the Python service', { skip }, async (t) => {
         t.match(body, expected, JSON.stringify(columns).slice(0, 60))
       }
       t.match((await onPostgres.call('GET', `/batches/${dashed(batch)}`)).body, { session_id: session })
-      for (const [i, [, why]] of bad.entries()) t.match(told, `not copied: task ${badIds[i]}: ${why}`)
-      t.match(told, `not copied: batch ${dashed(badBatch)}: session_id must be a UUID`)
-      t.match(told, 'Not all was copied')
+      for (const [i, [, why]] of bad.entries()) t.match(printed, `skipped: task ${badIds[i]}: ${why}`)
+      t.match(printed, `skipped: batch ${dashed(badBatch)}: session_id must be a UUID`)
+      t.match(printed, 'Some rows were not copied')
 
       // Put right at its source, the rest follows.
       await client`update task_batches set session_id = ${session} where id = ${badBatch}`
@@ -329,7 +345,7 @@ t.test('moving in from the Python service', { skip }, async (t) => {
     },
   )
 
-  await t.test('a failure in the middle leaves nothing behind, and is told in a line', async (t) => {
+  await t.test('an import that fails leaves nothing behind, and the error is one line', async (t) => {
     const { client, old } = await legacy(t, NATIVE)
     await client`insert into tasks (id, title, status)
                  select gen_random_uuid(), 'task ' || n, 'PENDING' from generate_series(1, 1200) n`
@@ -347,9 +363,9 @@ t.test('moving in from the Python service', { skip }, async (t) => {
     t.match((await importInto(onPostgres, old)).tasks, { copied: 1200 })
   })
 
-  await t.test('a database that cannot be read is told in a line, without its password', async (t) => {
+  await t.test('an unreadable database is reported in one line, without its password', async (t) => {
     for (const [wrong, message] of [
-      [url, /^cannot read PostgreSQL at .+: it has no tables task_batches and tasks, as the database of the/],
+      [url, /^cannot read PostgreSQL at .+: it lacks the tables task_batches and tasks of the/],
       [url.replace('password', 'secret'), /^cannot read PostgreSQL at .+: password authentication failed/],
       ['postgresql+asyncpg://u:secret#@h/d', /^the URL to import from is malformed/],
       ['postgres://u:secret@127.0.0.1:1/d', /^cannot read PostgreSQL at 127.0.0.1:1\/d: .*ECONNREFUSED/],
@@ -360,7 +376,7 @@ t.test('moving in from the Python service', { skip }, async (t) => {
     }
   })
 
-  await t.test('a service that is started on the old database is told to move in', async (t) => {
+  await t.test('a service that is started on the old database says how to import it', async (t) => {
     const { client, old } = await legacy(t, NATIVE)
     await t.rejects(openDatabase(old, options), {
       message: /^cannot open the database \(.+\): it belongs to the Python service\. .+ import --from/,
@@ -389,7 +405,7 @@ t.test('moving in from the Python service', { skip }, async (t) => {
     t.match(await importInto(onPostgres, file), {
       batches: { copied: 4, known: 0, skipped: 0 },
       tasks: { copied: 1504, known: 0, skipped: 0 },
-      mended: {},
+      repaired: {},
       complete: true,
     })
     const copied = await contents(onPostgres)
@@ -408,18 +424,9 @@ t.test('moving in from the Python service', { skip }, async (t) => {
 
   await t.test('an export is of one moment, whatever is written meanwhile', async (t) => {
     await onPostgres.plan([{ title: 'a' }])
-    const { db, location } = onPostgres.database
-    const meanwhile: any = {
-      location,
-      db: {
-        transaction: (run: any, how: any) =>
-          db.transaction(async (tx) => {
-            await tx.execute(sql`select`)
-            await onPostgres.plan([{ title: 'b' }])
-            return run(tx)
-          }, how),
-      },
-    }
+    const meanwhile = beforeStatement(onPostgres, 3, async () => {
+      await onPostgres.plan([{ title: 'b' }])
+    })
     const file = join(newFolder(t), 'backup.jsonl')
     t.same(await exportTo(meanwhile, { to: file }, listener()), { batches: 1, tasks: 1 })
     t.equal(readFileSync(file, 'utf8').trimEnd().split('\n').length, 3)
@@ -441,11 +448,11 @@ t.test('a file that is not what it should be', async (t) => {
     return name
   }
 
-  await t.test('what can be read of it is imported, and the rest is told', async (t) => {
+  await t.test('valid lines are imported, the others are skipped and reported', async (t) => {
     const cut = await importInto(api, file(lines.join('\n').slice(0, -10)))
     t.match(cut, { batches: { copied: 1 }, tasks: { copied: 1 }, complete: false })
-    t.match(cut.told, 'not copied: line 4: it is no {"batch":{…}} and no {"task":{…}}\n')
-    t.match(cut.told, 'tasks: 1 of 2 that should be there\n')
+    t.match(cut.printed, 'skipped: line 4: expected {"batch":{…}} or {"task":{…}}\n')
+    t.match(cut.printed, 'tasks: found 1 rows, expected 2\n')
 
     const [header, batch, a, b] = lines as [string, string, string, string]
     const broken = [
@@ -456,27 +463,39 @@ t.test('a file that is not what it should be', async (t) => {
       '{"task":null}',
       '[]',
     ]
-    const { told, tasks } = await importInto(api, file(broken.join('\n')))
+    const { printed, tasks } = await importInto(api, file(broken.join('\n')))
     t.match(tasks, { copied: 0, skipped: 2 })
-    t.match(told, `not copied: task ${JSON.parse(a).task.id}: title must not contain NUL`)
-    t.match(told, `not copied: task ${JSON.parse(b).task.id}: name: unknown field`)
-    t.match(told, /not copied: line 5.+\nnot copied: line 6/)
+    t.match(printed, `skipped: task ${JSON.parse(a).task.id}: title must not contain NUL`)
+    t.match(printed, `skipped: task ${JSON.parse(b).task.id}: name: unknown field`)
+    t.match(printed, /skipped: line 5.+\nskipped: line 6/)
 
     const windows = await importInto(api, file(lines.join('\r\n')))
     t.match(windows, { tasks: { copied: 1, known: 1 }, complete: true })
   })
 
-  await t.test('what is no export is refused', async (t) => {
+  await t.test('a row of an older export may lack the fields that a create may leave out', async (t) => {
+    await api.clear()
+    const row = JSON.parse(lines[2]!).task
+    const { session_id, description, priority, due_date, status, ...older } = row
+    const name = file([lines[0]!.replace(/2/, '1'), lines[1], JSON.stringify({ task: older })].join('\n'))
+    t.match(await importInto(api, name), { tasks: { copied: 1, skipped: 0 }, complete: true })
+    t.same((await contents(api)).tasks[0].status, 'pending')
+    t.same((await api.call('GET', `/tasks/${row.id}`)).body.priority, null)
+    await api.clear()
+    t.match(await importInto(api, backup), { tasks: { copied: 2 } })
+  })
+
+  await t.test('a file that is not an export is rejected', async (t) => {
     for (const [content, why] of [
-      ['', 'it is no export of this service'],
-      ['{"id":1}\n', 'it is no export of this service'],
-      ['[]', 'it is no export of this service'],
-      ['null', 'it is no export of this service'],
-      [lines.slice(1).join('\n'), 'it is no export of this service'],
-      ['{"aklp_task_export":1}', 'it is no export of this service'],
-      ['{"aklp_task_export":2,"batches":0,"tasks":0}', 'a newer server wrote it'],
-      [Buffer.from(`\ufeff${lines.join('\n')}`, 'utf16le'), 'it is not text in UTF-8'],
-      ['a'.repeat(2_000_000), 'it has a line that no export has'],
+      ['', 'it is not an export of this service'],
+      ['{"id":1}\n', 'it is not an export of this service'],
+      ['[]', 'it is not an export of this service'],
+      ['null', 'it is not an export of this service'],
+      [lines.slice(1).join('\n'), 'it is not an export of this service'],
+      ['{"aklp_task_export":1}', 'it is not an export of this service'],
+      ['{"aklp_task_export":2,"batches":0,"tasks":0}', 'it was written by a newer server'],
+      [Buffer.from(`\ufeff${lines.join('\n')}`, 'utf16le'), 'it is not UTF-8 text'],
+      ['a'.repeat(2_000_000), 'a line is longer than in any export'],
     ] as const) {
       const name = file(content as string)
       await t.rejects(importInto(api, name), { message: new RegExp(`^cannot read ${name}: ${why}`) })
@@ -488,23 +507,10 @@ t.test('a file that is not what it should be', async (t) => {
   await t.test('an export that fails keeps the earlier one, and leaves nothing half-made', async (t) => {
     const earlier = readFileSync(backup, 'utf8')
     await api.plan([{ title: 'c' }])
-    const { db, location } = api.database
-    // The database goes away after some rows.
-    const failing: any = {
-      location,
-      db: {
-        transaction: (run: any, how: any) =>
-          db.transaction(async (tx) => {
-            let selects = 0
-            const select = tx.select.bind(tx)
-            tx.select = ((columns: any) => {
-              if (++selects > 3) throw new Error('the database went away')
-              return select(columns)
-            }) as any
-            return run(tx)
-          }, how),
-      },
-    }
+    // The isolation level, the counts and the batches are read, but no tasks.
+    const failing = beforeStatement(api, 4, () => {
+      throw new Error('the database went away')
+    })
     await t.rejects(exportTo(failing, { to: backup }, listener()), {
       message: 'the export is not complete: the database went away',
     })
@@ -531,7 +537,7 @@ t.test('the command line moves data in and out', async (t) => {
   t.match(imported, { code: 0, stdout: '' })
   t.match(
     imported.stderr,
-    /^1 of 3 rows\n3 of 3 rows\nbatches: 1 copied to .+\ntasks: 2 copied to .+, 0 not copied\n$/,
+    /^1 of 3 rows\n3 of 3 rows\nbatches: 1 copied to .+\ntasks: 2 copied to .+, 0 skipped\n$/,
   )
   t.match(await run('export', '--to', '-'), {
     code: 0,
@@ -541,7 +547,7 @@ t.test('the command line moves data in and out', async (t) => {
 
   writeFileSync(file, backup.slice(0, -10))
   const cut = await run('import', '--from', file, '--dry-run')
-  t.match(cut, { code: 1, stdout: '', stderr: /line 4.+\n(.+\n)+Not all was copied/ })
+  t.match(cut, { code: 1, stdout: '', stderr: /line 4.+\n(.+\n)+Some rows were not copied/ })
 
   const holder = startServer(t, { DATABASE_URL: `file:${folder}/data` })
   await holder.listening()
@@ -553,25 +559,12 @@ t.test('the command line moves data in and out', async (t) => {
   t.equal(readFileSync(file, 'utf8'), backup.slice(0, -10))
 })
 
-t.test('progress is a bar on a terminal and a line for every tenth elsewhere', async (t) => {
-  const file = listener()
-  const lines = showProgress(1000, file)
-  for (let n = 0; n < 100; n++) lines.advance(10)
-  lines.tell('not copied: a')
-  lines.end()
-  const told = file.text.trimEnd().split('\n')
-  t.same(told.slice(-2), ['1000 of 1000 rows', 'not copied: a'])
-  t.equal(told.length, 11)
-  t.notMatch(file.text, '\x1b')
-
-  const terminal = listener(true)
-  const bar = showProgress(1000, terminal)
-  bar.advance(500)
-  bar.tell('not copied: a')
-  bar.advance(1)
-  bar.advance(499)
-  bar.end()
-  const half = `\r\x1b[K[${'#'.repeat(15)}${'-'.repeat(15)}] 50 %  500 of 1000 rows`
-  const whole = `\r\x1b[K[${'#'.repeat(30)}] 100 %  1000 of 1000 rows\n`
-  t.equal(terminal.text, `${half}\r\x1b[Knot copied: a\n${half}${whole}`)
+t.test('progress is printed in a line for each ten percent', async (t) => {
+  const out = listener()
+  const progress = showProgress(1000, out)
+  for (let n = 0; n < 100; n++) progress.advance(10)
+  progress.print('skipped: a')
+  const lines = out.text.trimEnd().split('\n')
+  t.same(lines.slice(-2), ['1000 of 1000 rows', 'skipped: a'])
+  t.equal(lines.length, 11)
 })

@@ -2,6 +2,7 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionFor } from '../access/session.js'
+import { toJson } from '../db/json.js'
 import { loadOfList } from '../http/admission.js'
 import { pageOf } from '../http/paging.js'
 import { ApiError, commonProblems, createProblems, problems } from '../http/problem.js'
@@ -82,7 +83,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
         },
       },
     },
-    async (request) => (await store.latest(request.caller, request.query.session_id)) ?? 'null',
+    async (request) => (await store.latest(request.caller, request.query.session_id)) ?? toJson(null),
   )
 
   app.get(

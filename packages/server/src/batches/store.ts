@@ -1,136 +1,167 @@
-/** Every statement on batches, each call one statement; their tasks are those of the task store. */
-import { and, eq, type SQL, sql } from 'drizzle-orm'
+/**
+ * The statements on batches, each call one statement. Their tasks are those of the task store, and like that one a store
+ * is cheap to make, also in a transaction.
+ */
+import { and, eq, type Placeholder, type SQL, type Subquery, sql } from 'drizzle-orm'
 import type { StoreDb } from '../db/database.js'
 import { newId } from '../db/ids.js'
-import type { Json } from '../db/json.js'
-import {
-  column,
-  isOwn,
-  json,
-  jsonRows,
-  ordering,
-  preparedByShape,
-  restricted,
-  sessionsOf,
-  timestamp,
-} from '../db/sql.js'
+import { type Json, rowAsJson, rowsAsJson, toJson, type Versioned } from '../db/json.js'
+import { columnsOf, isOwn, ordering, plain, timestamp, type Visible, visibleTo } from '../db/sql.js'
+import { qb, statement } from '../db/statement.js'
 import { batches, tasks } from '../db/tables.js'
 import type { Caller } from '../http/caller.js'
-import { alwaysFirst, type Creation, type Idempotency, type Once } from '../idempotency/record.js'
-import { newTask, plannedTasks, taskColumns } from '../tasks/store.js'
+import {
+  type Creation,
+  claim,
+  type Idempotency,
+  type Once,
+  type OnceValues,
+  unclaimed,
+} from '../idempotency/record.js'
+import { taskColumns } from '../tasks/columns.js'
+import { insertPlanned, newTask, plannedTasks } from '../tasks/store.js'
 import type { Batch, BatchCreate, BatchListQuery } from './schemas.js'
 
-export type BatchStore = ReturnType<typeof createBatchStore>
+/** The columns of a batch, which are its fields in responses without the tasks. */
+export const batchColumns = {
+  id: plain(batches.id),
+  session_id: plain(batches.session_id),
+  reason: plain(batches.reason),
+  created_at: timestamp(batches.created_at),
+} satisfies {
+  [Name in keyof (typeof batches.$inferSelect & Omit<Batch, 'tasks'>)]: SQL.Aliased<Batch[Name]>
+}
 
-/** Every function sees the batches of the caller's sessions and no others. */
-export function createBatchStore(db: StoreDb, idempotency: Idempotency) {
-  const plan = db
+/** A batch in responses, with tasks that a subquery finds. */
+const withTasks = (plan: Subquery) => ({
+  ...batchColumns,
+  tasks: sql`(select ${rowsAsJson(plan)} from ${plan})`.as('tasks'),
+})
+
+const storedBatch = withTasks(
+  qb
     .select(taskColumns)
     .from(tasks)
     .where(eq(tasks.batch_id, batches.id))
     .orderBy(tasks.position, tasks.id)
-    .as('plan')
-  const batchColumns = {
-    id: column(batches.id),
-    session_id: column(batches.session_id),
-    reason: column(batches.reason),
-    created_at: timestamp(batches.created_at),
-    tasks: sql`(select ${jsonRows(plan)} from ${plan})`.as('tasks'),
-  }
+    .as('plan'),
+)
 
-  const insert = preparedByShape(db, (isKeyed: boolean) => {
-    const planned = plannedTasks(db)
-    // Batch and tasks are created in the same statement, and so at the same moment.
-    const plannedBatch = db.$with('planned_batch', {}).as(sql`
-      select ${sql.placeholder('id')}::uuid as id, ${sql.placeholder('session_id')}::uuid as session_id,
-             ${sql.placeholder('reason')}::text as reason, now()::timestamptz(3) as created_at`)
-    const plan = db.select(taskColumns).from(sql`planned`).orderBy(sql`position`).as('plan')
-    const batch = db
-      .select({ ...batchColumns, tasks: sql`(select ${jsonRows(plan)} from ${plan})`.as('tasks') })
-      .from(sql`planned_batch`)
-      .as('batch')
-    const answer = db
-      .$with('answer')
-      .as(
-        db
-          .select({ json: json<Batch>(batch), version: sql<string>`batch.created_at`.as('version') })
-          .from(batch),
-      )
-    const { subqueries, isFirst } = isKeyed ? idempotency.claim(answer) : alwaysFirst
-    const created = db
-      .$with('created')
-      .as(
-        db
-          .insert(batches)
-          .select(sql`select * from planned_batch where ${isFirst}`)
-          .returning({ id: batches.id }),
-      )
-    const createdTasks = db
-      .$with('created_tasks')
-      .as(db.insert(tasks).select(sql`select * from planned where ${isFirst}`).returning({ id: tasks.id }))
-    return db
-      .with(planned, plannedBatch, answer, ...subqueries, created, createdTasks)
-      .select({ json: answer.json, version: answer.version })
-      .from(answer)
-      .where(isFirst)
-  })
+interface NewBatch {
+  id: string
+  session_id: string | null
+  reason: string | null
+  /** The tasks, as a JSON array. */
+  rows: string
+}
 
-  const select = preparedByShape(db, (isRestricted: boolean) => {
-    const batch = db
-      .select(batchColumns)
-      .from(batches)
-      .where(and(eq(batches.id, sql.placeholder('id')), isOwn(batches.session_id, isRestricted)))
-      .as('batch')
-    return db.select({ json: json<Batch>(batch) }).from(batch)
-  })
+const insertion = ($: { [Name in keyof NewBatch]: Placeholder }, claimed: typeof unclaimed) => {
+  const planned = plannedTasks($.rows)
+  // Batch and tasks are created in the same statement, and so at the same time.
+  const plannedBatch = qb.$with('planned_batch', {}).as(sql`
+    select ${$.id}::uuid as id, ${$.session_id}::uuid as session_id, ${$.reason}::text as reason,
+           now()::timestamptz(3) as created_at`)
+  const plan = qb.select(taskColumns).from(sql`planned`).orderBy(sql`position`).as('plan')
+  const batch = qb.select(withTasks(plan)).from(sql`planned_batch`).as('batch')
+  const response = qb
+    .$with('response')
+    .as(
+      qb
+        .select({ json: rowAsJson<Batch>(batch), version: sql<string>`batch.created_at`.as('version') })
+        .from(batch),
+    )
+  const { subqueries, isFirst } = claimed(response)
+  const created = qb.$with('created').as(
+    qb
+      .insert(batches)
+      .select(sql`select ${columnsOf(batches)} from planned_batch where ${isFirst}`)
+      .returning({ id: batches.id }),
+  )
+  const createdTasks = qb.$with('created_tasks').as(insertPlanned(isFirst))
+  return qb
+    .with(planned, plannedBatch, response, ...subqueries, created, createdTasks)
+    .select({ json: response.json, version: response.version })
+    .from(response)
+    .where(isFirst)
+}
 
-  /** Batches, newest first. */
-  const newestFirst = (filter: SQL | undefined) =>
-    db
-      .select(batchColumns)
-      .from(batches)
-      .where(filter)
-      .orderBy(...ordering(batches.created_at, batches.id, 'desc'))
+const insert = statement<NewBatch, Versioned<Batch>>(($) => insertion($, unclaimed))
 
-  const selectLatest = preparedByShape(db, (shape: ListShape) => {
-    const latest = newestFirst(filterOf(shape)).limit(1).as('latest')
-    return db.select({ json: json<Batch>(latest) }).from(latest)
-  })
+const insertOnce = statement<NewBatch & OnceValues, Versioned<Batch>>(($) =>
+  insertion($, (response) => claim(response, $)),
+)
 
-  const selectPage = preparedByShape(db, (shape: ListShape) => {
-    const filter = filterOf(shape)
-    const page = newestFirst(filter)
-      .limit(sql.placeholder('limit'))
-      .offset(sql.placeholder('offset'))
-      .as('page')
-    const total = db.select({ total: sql`count(*)::int` }).from(batches).where(filter)
-    return db
-      .select({
-        total: sql<number>`(${total})`.as('total'),
-        items: sql<Json<Batch[]>>`${jsonRows(page)}::text`.as('items'),
-      })
-      .from(page)
-  })
+const select = statement<{ id: string } & Visible, { json: Json<Batch> }>(($) => {
+  const batch = qb
+    .select(storedBatch)
+    .from(batches)
+    .where(and(eq(batches.id, $.id), isOwn(batches.session_id, $.own_sessions)))
+    .as('batch')
+  return qb.select({ json: rowAsJson<Batch>(batch) }).from(batch)
+})
 
+interface Filters extends Visible {
+  session_id?: string | undefined
+}
+
+const filterOf = ($: { session_id?: Placeholder; own_sessions?: Placeholder }) =>
+  and($.session_id && eq(batches.session_id, $.session_id), isOwn(batches.session_id, $.own_sessions))
+
+/** Batches, newest first. */
+const newestFirst = (filter: SQL | undefined) =>
+  qb
+    .select(storedBatch)
+    .from(batches)
+    .where(filter)
+    .orderBy(...ordering(batches.created_at, batches.id, 'desc'))
+
+const selectLatest = statement<Filters, { json: Json<Batch> }>(($) => {
+  const latest = newestFirst(filterOf($)).limit(1).as('latest')
+  return qb.select({ json: rowAsJson<Batch>(latest) }).from(latest)
+})
+
+const selectPage = statement<
+  Filters & { limit: number; offset: number },
+  { items: Json<Batch[]>; total: number }
+>(($) => {
+  const filter = filterOf($)
+  const page = newestFirst(filter).limit($.limit).offset($.offset).as('page')
+  const total = qb.select({ total: sql`count(*)::int` }).from(batches).where(filter)
+  return qb
+    .select({
+      total: sql<number>`(${total})`.as('total'),
+      items: sql<Json<Batch[]>>`${rowsAsJson(page)}::text`.as('items'),
+    })
+    .from(page)
+})
+
+export type BatchStore = ReturnType<typeof createBatchStore>
+
+/**
+ * Every function sees the batches of the caller's sessions and no others.
+ *
+ * @param db A database, or a transaction.
+ */
+export function createBatchStore(db: StoreDb, idempotency: Idempotency) {
   return {
-    /** Creates the batch with all its tasks, or nothing; with `once`, unless that was done before. */
+    /** Creates the batch with all its tasks, or nothing; with `once`, unless an earlier request has done so. */
     async create(
       { session_id = null, reason = null, tasks: plan }: BatchCreate,
       once?: Once,
     ): Promise<Creation<Batch>> {
       const id = newId()
       const rows = plan.map((task, position) => ({ ...newTask(task, position), session_id, batch_id: id }))
-      const values = { id, session_id, reason, rows: JSON.stringify(rows) }
+      const batch = { id, session_id, reason, rows: toJson(rows) }
       if (once !== undefined) {
-        return idempotency.once(async () => (await insert(true, { ...values, ...once }))[0], once)
+        return idempotency.once(async (values) => (await insertOnce(db, { ...batch, ...values }))[0], once)
       }
-      const [created] = await insert(false, values)
+      const [created] = await insert(db, batch)
       return { outcome: 'created', ...created! }
     },
 
-    /** The batch, or undefined when there is none with this id. */
+    /** The batch, or undefined if there is none with this id. */
     async get(caller: Caller, id: string): Promise<Json<Batch> | undefined> {
-      const [batch] = await select(restricted(caller), { id, ...sessionsOf(caller) })
+      const [batch] = await select(db, { id, ...visibleTo(caller) })
       return batch?.json
     },
 
@@ -139,36 +170,19 @@ export function createBatchStore(db: StoreDb, idempotency: Idempotency) {
       caller: Caller,
       { session_id, page, limit }: BatchListQuery,
     ): Promise<{ items: Json<Batch[]>; total: number }> {
-      const [found] = await selectPage(shapeOf(caller, session_id), {
+      const [found] = await selectPage(db, {
         session_id,
-        ...sessionsOf(caller),
+        ...visibleTo(caller),
         limit,
         offset: (page - 1) * limit,
       })
       return found!
     },
 
-    /** The newest batch, or undefined when there is none. */
+    /** The newest batch, or undefined if there is none. */
     async latest(caller: Caller, session_id: string | undefined): Promise<Json<Batch> | undefined> {
-      const [batch] = await selectLatest(shapeOf(caller, session_id), { session_id, ...sessionsOf(caller) })
+      const [batch] = await selectLatest(db, { session_id, ...visibleTo(caller) })
       return batch?.json
     },
   }
 }
-
-interface ListShape {
-  isRestricted: boolean
-  /** Whether one session is asked for. */
-  ofSession: boolean
-}
-
-const shapeOf = (caller: Caller, session_id: string | undefined): ListShape => ({
-  isRestricted: restricted(caller),
-  ofSession: session_id !== undefined,
-})
-
-const filterOf = ({ isRestricted, ofSession }: ListShape) =>
-  and(
-    ofSession ? eq(batches.session_id, sql.placeholder('session_id')) : undefined,
-    isOwn(batches.session_id, isRestricted),
-  )

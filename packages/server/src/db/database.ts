@@ -1,4 +1,4 @@
-/** What both drivers have in common: the database as all others see it, and what goes wrong while it opens. */
+/** What both drivers have in common: the database as the rest of the service sees it, and errors while it opens. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core'
@@ -7,14 +7,19 @@ import { driverError } from './failures.js'
 /** Drizzle, whichever driver is behind it. */
 export type Db = PgDatabase<PgQueryResultHKT>
 
-/** What the stores see: Drizzle to write statements, and the driver to run them. */
-export type StoreDb = Db & {
-  /** Runs a statement, prepared where the driver can do that, and answers its rows. */
-  run(statement: string, parameters: unknown[]): Promise<object[]>
+/** What the stores see: a database, or a transaction in it. */
+export interface StoreDb {
+  /** Runs a statement and returns its rows. It is prepared unless that is false, if the driver can prepare. */
+  run(statement: string, parameters: unknown[], prepare?: boolean): Promise<object[]>
 }
 
 export interface Database {
-  db: StoreDb
+  db: Db & StoreDb
+  /**
+   * Runs `work` in a transaction: commits if it resolves, rolls back if it rejects. Inside, use only the handle it is
+   * given: `db` would run outside the transaction, and wait for it forever where there is one connection.
+   */
+  transaction<T>(work: (transaction: StoreDb) => Promise<T>): Promise<T>
   /** Where the data is, for people: without user and password. */
   location: string
   /** Fails when the database does not answer in time. */

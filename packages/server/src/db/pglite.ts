@@ -2,10 +2,10 @@
 import { existsSync } from 'node:fs'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { PGlite } from '@electric-sql/pglite'
+import { PGlite, type Transaction } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
 import { migrate } from 'drizzle-orm/pglite/migrator'
-import { type Database, DatabaseError, openError, pingOf } from './database.js'
+import { type Database, DatabaseError, openError, pingOf, type StoreDb } from './database.js'
 import { guardDisk, requireRoom } from './disk.js'
 import { migrations, refuseNewerSchema } from './migrate.js'
 
@@ -23,14 +23,19 @@ export async function openEmbedded(folder?: string): Promise<Database> {
       await client.close()
       await release?.()
     }
-    const run = async (statement: string, parameters: unknown[]) =>
-      (await client.query<object>(statement, parameters)).rows
-    return { db: Object.assign(db, { run }), location, ping: pingOf(db), close }
+    const transaction: Database['transaction'] = (work) =>
+      client.transaction((transaction) => work(storeDb(transaction)))
+    return { db: Object.assign(db, storeDb(client)), transaction, location, ping: pingOf(db), close }
   } catch (error) {
     await release?.()
     throw openError(location, error)
   }
 }
+
+/** PGlite keeps no statement prepared. */
+const storeDb = (client: PGlite | Transaction): StoreDb => ({
+  run: async (statement, parameters) => (await client.query<object>(statement, parameters)).rows,
+})
 
 /** Creates the folder and locks it: two processes would corrupt it, and PGlite does not prevent that. */
 async function claim(folder: string): Promise<() => Promise<void>> {

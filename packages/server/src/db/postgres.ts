@@ -2,7 +2,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { drizzle } from 'drizzle-orm/postgres-js'
 import { migrate } from 'drizzle-orm/postgres-js/migrator'
-import { type Database, DatabaseError, type DatabaseOptions, openError, pingOf, within } from './database.js'
+import {
+  type Database,
+  DatabaseError,
+  type DatabaseOptions,
+  openError,
+  pingOf,
+  type StoreDb,
+  within,
+} from './database.js'
 import { connect, type Sql, type TransactionSql } from './driver.js'
 import { isUnavailable } from './failures.js'
 import { MIGRATION_LOCK, migrations, refuseLegacySchema, refuseNewerSchema } from './migrate.js'
@@ -54,10 +62,16 @@ export async function openPostgres(url: string, options: DatabaseOptions): Promi
     const timeout = Math.max(0, milliseconds) / 1000
     await Promise.all([client.end({ timeout }), probe.end({ timeout })])
   }
-  const run = (statement: string, parameters: unknown[]) =>
-    client.unsafe(statement, parameters as string[], { prepare: true })
-  return { db: Object.assign(drizzle(client), { run }), location, ping: pingOf(drizzle(probe)), close }
+  const transaction: Database['transaction'] = async <T>(work: (transaction: StoreDb) => Promise<T>) =>
+    (await client.begin((transaction) => work(storeDb(transaction)))) as T
+  const db = Object.assign(drizzle(client), storeDb(client))
+  return { db, transaction, location, ping: pingOf(drizzle(probe)), close }
 }
+
+const storeDb = (client: Sql | TransactionSql): StoreDb => ({
+  run: (statement, parameters, prepare = true) =>
+    client.unsafe(statement, parameters as string[], { prepare }),
+})
 
 /** Where a PostgreSQL is, for logs and messages: the URL without user, password (which may contain `?`) and parameters. */
 export const locationOf = (url: string) =>

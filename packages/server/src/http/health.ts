@@ -1,6 +1,7 @@
 /** Health checks: `/health` for people, `/livez` for orchestrators and `/readyz` for load balancers. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type Static, Type } from '@sinclair/typebox'
+import { toJson } from '../db/json.js'
 import { ApiError, problems } from './problem.js'
 import { JSON_TYPE, OneOf, ref, responseHeaders, success } from './schemas.js'
 import { version } from './version.js'
@@ -60,7 +61,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
         ? { status: 'healthy', version, database: 'healthy' }
         : { status: 'degraded', version, database: 'unhealthy' }
       reply.type(JSON_TYPE)
-      return JSON.stringify(health)
+      return toJson(health)
     },
   )
 

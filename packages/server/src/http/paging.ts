@@ -1,6 +1,6 @@
 /** Pagination: the parameters, schema and JSON of a page. */
 import { type TSchema, Type } from '@sinclair/typebox'
-import type { Json } from '../db/json.js'
+import { type Json, jsonObject, toJson } from '../db/json.js'
 import { Defaulted, ref } from './schemas.js'
 import type { Synonyms } from './suggest.js'
 
@@ -83,6 +83,13 @@ export function pageOf<T>(
   { page, limit }: { page: number; limit: number },
 ): Json<Page<T>> {
   const total_pages = Math.ceil(total / limit)
-  const place = { total, page, limit, total_pages, has_next: page < total_pages, has_prev: page > 1 }
-  return `{"items":${items},${JSON.stringify(place).slice(1)}`
+  return jsonObject<Page<T>>({
+    items,
+    total: toJson(total),
+    page: toJson(page),
+    limit: toJson(limit),
+    total_pages: toJson(total_pages),
+    has_next: toJson(page < total_pages),
+    has_prev: toJson(page > 1),
+  })
 }

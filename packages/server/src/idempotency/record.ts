@@ -1,20 +1,27 @@
 /**
- * Creates at most once for each idempotency key. The record of a key is written by the very statement that creates, so
- * that both are there or neither; whoever comes second with the key waits for the first, and finds its answer.
+ * Creates at most once for each idempotency key. The record of a key is written by the same statement that creates, so
+ * that both exist or neither. A second request with the key waits for the first, and returns its response.
  */
-import { and, eq, sql, type WithSubquery } from 'drizzle-orm'
+import { and, eq, type Placeholder, sql, type WithSubquery } from 'drizzle-orm'
 import type { StoreDb } from '../db/database.js'
-import type { Versioned } from '../db/json.js'
-import { prepare } from '../db/sql.js'
+import type { Json, Versioned } from '../db/json.js'
+import { columnsOf } from '../db/sql.js'
+import { qb, statement } from '../db/statement.js'
 import { idempotencyKeys } from '../db/tables.js'
 
 /** What makes a create happen only once. */
 export interface Once {
-  /** The name of the caller, since the keys of callers are their own. */
+  /** The name of the caller: each caller has keys of its own. */
   caller: string
   key: string
-  /** What is asked for: a request with the same key and another fingerprint is another request. */
+  /** A hash of the request: the same key with another fingerprint is another request. */
   fingerprint: string
+}
+
+/** The values of a statement with {@link claim}. */
+export interface OnceValues extends Once {
+  /** For how many days a key is remembered. */
+  kept_days: number
 }
 
 /** What was created, by this request or an earlier one. */
@@ -25,86 +32,96 @@ export type Creation<T> =
   /** The key belongs to another request. Nothing was created. */
   | { outcome: 'key_reused' }
 
-/** The pieces of {@link Idempotency.claim} for a create without a key. */
-export const alwaysFirst = { subqueries: [] as WithSubquery[], isFirst: sql`true` }
+interface Claim {
+  /** What goes before the insert. */
+  subqueries: WithSubquery[]
+  /** The condition under which to insert. */
+  isFirst: ReturnType<typeof sql>
+}
 
-/** Most outdated records that one create takes away: more than it adds, so that none pile up. */
+/** A {@link claim} for a create without a key. */
+export const unclaimed = (_response: WithSubquery): Claim => ({ subqueries: [], isFirst: sql`true` })
+
+/** Most outdated records that one create deletes: more than it adds, so that none pile up. */
 const CLEANED_UP = 2
+
+/** Records the response, a {@link Versioned}, unless the key is known, and deletes outdated records. */
+export function claim(response: WithSubquery, $: { [Name in keyof OnceValues]: Placeholder }): Claim {
+  const outdated = sql`${idempotencyKeys.created_at} < now() - make_interval(days => ${$.kept_days}::int)`
+  const claim = qb.$with('claim').as(
+    qb
+      .insert(idempotencyKeys)
+      .select(
+        sql`select ${columnsOf(idempotencyKeys)} from (
+              select ${$.caller} as caller, ${$.key} as key, ${$.fingerprint} as fingerprint,
+                     json, version, now() as created_at
+              from ${response}) as record`,
+      )
+      .onConflictDoUpdate({
+        target: [idempotencyKeys.caller, idempotencyKeys.key],
+        set: {
+          fingerprint: sql`excluded.fingerprint`,
+          json: sql`excluded.json`,
+          version: sql`excluded.version`,
+          created_at: sql`excluded.created_at`,
+        },
+        setWhere: outdated,
+      })
+      .returning({ key: idempotencyKeys.key }),
+  )
+  const cleanUp = qb.$with('clean_up').as(
+    qb
+      .delete(idempotencyKeys)
+      .where(
+        sql`ctid = any(array(
+          select ctid from ${idempotencyKeys}
+          where ${outdated} and (caller, key) <> (${$.caller}, ${$.key})
+          order by created_at limit ${sql.raw(String(CLEANED_UP))} for update skip locked))`,
+      )
+      .returning({ key: idempotencyKeys.key }),
+  )
+  return { subqueries: [claim, cleanUp], isFirst: sql`exists (select from ${claim})` }
+}
+
+interface Stored {
+  fingerprint: string
+  json: Json<unknown>
+  version: string
+}
+
+const select = statement<{ caller: string; key: string }, Stored>(($) =>
+  qb
+    .select({
+      fingerprint: idempotencyKeys.fingerprint,
+      json: sql<Json<unknown>>`${idempotencyKeys.json}`.as('json'),
+      version: idempotencyKeys.version,
+    })
+    .from(idempotencyKeys)
+    .where(and(eq(idempotencyKeys.caller, $.caller), eq(idempotencyKeys.key, $.key))),
+)
 
 export type Idempotency = ReturnType<typeof createIdempotency>
 
-/** @param keptDays For how long a key is remembered. */
+/**
+ * @param db A database, or a transaction.
+ * @param keptDays For how many days a key is remembered.
+ */
 export function createIdempotency(db: StoreDb, keptDays: number) {
-  const outdated = sql`${idempotencyKeys.created_at} < now() - make_interval(days => ${keptDays})`
-
-  const select = prepare(
-    db,
-    db
-      .select({
-        fingerprint: idempotencyKeys.fingerprint,
-        json: idempotencyKeys.json,
-        version: idempotencyKeys.version,
-      })
-      .from(idempotencyKeys)
-      .where(
-        and(
-          eq(idempotencyKeys.caller, sql.placeholder('caller')),
-          eq(idempotencyKeys.key, sql.placeholder('key')),
-        ),
-      ),
-  )
-
   return {
-    /**
-     * The subqueries that go before an insert: they record the answer, a {@link Versioned}, and clean up. `isFirst` is
-     * the condition under which to insert: the key of the call is new. It takes the values of {@link Once}.
-     */
-    claim(answer: WithSubquery) {
-      const claim = db.$with('claim').as(
-        db
-          .insert(idempotencyKeys)
-          .select(
-            sql`select ${sql.placeholder('caller')}, ${sql.placeholder('key')}, ${sql.placeholder('fingerprint')},
-                       json, version, now() from ${answer}`,
-          )
-          .onConflictDoUpdate({
-            target: [idempotencyKeys.caller, idempotencyKeys.key],
-            set: {
-              fingerprint: sql`excluded.fingerprint`,
-              json: sql`excluded.json`,
-              version: sql`excluded.version`,
-              created_at: sql`excluded.created_at`,
-            },
-            setWhere: outdated,
-          })
-          .returning({ key: idempotencyKeys.key }),
-      )
-      const cleanUp = db.$with('clean_up').as(
-        db
-          .delete(idempotencyKeys)
-          .where(
-            sql`ctid = any(array(
-              select ctid from ${idempotencyKeys}
-              where ${outdated} and (caller, key) <> (${sql.placeholder('caller')}, ${sql.placeholder('key')})
-              order by created_at limit ${CLEANED_UP} for update skip locked))`,
-          )
-          .returning({ key: idempotencyKeys.key }),
-      )
-      return { subqueries: [claim, cleanUp], isFirst: sql`exists (select from ${claim})` }
-    },
-
-    /** Creates, or answers what was created before: `create` answers nothing where the key is known already. */
-    async once<T>(create: () => Promise<Versioned<T> | undefined>, once: Once): Promise<Creation<T>> {
+    /** Creates, or returns what was created before: `create` returns undefined if the key is known already. */
+    async once<T>(
+      create: (values: OnceValues) => Promise<Versioned<T> | undefined>,
+      once: Once,
+    ): Promise<Creation<T>> {
       for (;;) {
-        const created = await create()
+        const created = await create({ ...once, kept_days: keptDays })
         if (created !== undefined) return { outcome: 'created', ...created }
-        const [record] = await select({ ...once })
-        // In between, the record may have become outdated and gone.
+        const [record] = await select(db, { caller: once.caller, key: once.key })
+        // In between, the record may have become outdated and been deleted.
         if (record === undefined) continue
-        const { fingerprint, ...answer } = record
-        return fingerprint === once.fingerprint
-          ? { outcome: 'replayed', ...answer }
-          : { outcome: 'key_reused' }
+        if (record.fingerprint !== once.fingerprint) return { outcome: 'key_reused' }
+        // The fingerprint covers the operation: the record is of what `create` creates.
+        return { outcome: 'replayed', json: record.json as Json<T>, version: record.version }
       }
     },
   }

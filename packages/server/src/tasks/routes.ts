@@ -2,7 +2,7 @@
 
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionFor } from '../access/session.js'
-import { jsonArray } from '../db/json.js'
+import { jsonArray, jsonObject, toJson } from '../db/json.js'
 import { loadOfList } from '../http/admission.js'
 import type { Caller } from '../http/caller.js'
 import { ChangeHeaders, etagHeader, etagOf, isKnown, ReadHeaders, versionsOf } from '../http/conditions.js'
@@ -203,8 +203,10 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
       const { updated, becameCompleted } = await store.updateMany(request.caller, patches)
       metrics.tasksCompleted += becameCompleted
       const ids = patches.map(({ id }) => id)
-      const not_found = JSON.stringify(without(ids, updated.keys()))
-      return `{"updated":${jsonArray([...updated.values()])},"not_found":${not_found}}`
+      return jsonObject({
+        updated: jsonArray([...updated.values()]),
+        not_found: toJson(without(ids, updated.keys())),
+      })
     },
   )
 
@@ -228,7 +230,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
     async (request) => {
       const { ids } = request.body
       const deleted = await store.deleteMany(request.caller, ids)
-      return JSON.stringify({ deleted_count: deleted.length, not_found: without(ids, deleted) })
+      return toJson({ deleted_count: deleted.length, not_found: without(ids, deleted) })
     },
   )
 }

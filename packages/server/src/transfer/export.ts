@@ -3,7 +3,7 @@
 import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
-import type { Database, Db } from '../db/database.js'
+import type { Database, StoreDb } from '../db/database.js'
 import { reasonOf } from '../db/failures.js'
 import type { Source } from './copy.js'
 import { writeLines } from './jsonl.js'
@@ -18,26 +18,22 @@ import { countRows } from './store.js'
  * @param out Where progress and the report are written.
  */
 export async function exportTo(
-  { db, location }: Database,
+  { transaction, location }: Database,
   { to }: { to: string },
   out: Out = process.stderr,
 ): Promise<Source['total']> {
   const unfinished = `${to}.unfinished`
-  const write = async (transaction: Db) => {
-    const total = await countRows(transaction)
+  const write = async (db: StoreDb) => {
+    await db.run('set transaction isolation level repeatable read, read only', [])
+    const total = await countRows(db)
     const progress = showProgress(total.batches + total.tasks, out)
-    const lines = writeLines(transaction, total, progress)
-    try {
-      if (to === '-') await pipeline(lines, process.stdout, { end: false })
-      else await pipeline(lines, createWriteStream(unfinished, { flush: true }))
-    } finally {
-      progress.end()
-    }
+    const lines = writeLines(db, total, progress)
+    if (to === '-') await pipeline(lines, process.stdout, { end: false })
+    else await pipeline(lines, createWriteStream(unfinished, { flush: true }))
     return total
   }
   try {
-    const oneMoment = { isolationLevel: 'repeatable read', accessMode: 'read only' } as const
-    const total = await db.transaction(write, oneMoment)
+    const total = await transaction(write)
     if (to !== '-') await rename(unfinished, to)
     for (const table of TABLES) out.write(`${table}: ${total[table]} exported from ${location}\n`)
     return total

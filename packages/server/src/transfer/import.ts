@@ -21,7 +21,7 @@ const START_TIMEOUT = 30_000
  * @param out Where progress and the report are written.
  */
 export async function importFrom(
-  { db, location }: Database,
+  { transaction, location }: Database,
   { from, dryRun = false }: { from: string; dryRun?: boolean },
   out: Out = process.stderr,
 ): Promise<Report> {
@@ -29,15 +29,14 @@ export async function importFrom(
   const progress = showProgress(source.total.batches + source.total.tasks, out)
   let report: Report | undefined
   try {
-    await db.transaction(async (transaction) => {
-      report = await copy(source, transaction, progress)
-      if (dryRun) transaction.rollback()
+    await transaction(async (db) => {
+      report = await copy(source, db, progress)
+      if (dryRun) throw new Error('dry run: roll back')
     })
   } catch (error) {
     const isRolledBack = dryRun && report !== undefined
     if (!isRolledBack) throw new Error(`nothing was copied: ${reasonOf(error)}`)
   } finally {
-    progress.end()
     await source.close()
   }
   summarise(report!, `${dryRun ? 'would be copied' : 'copied'} to ${location}`, out)
@@ -56,14 +55,14 @@ async function openSource(from: string): Promise<Source & { close: () => Promise
 }
 
 function summarise(report: Report, done: string, out: Out) {
-  for (const [what, times] of report.mended) out.write(`mended ${times}: ${what}\n`)
+  for (const [what, times] of report.repaired) out.write(`repaired ${times}: ${what}\n`)
   for (const table of TABLES) {
     const { copied, known, skipped } = report[table]
-    out.write(`${table}: ${copied} ${done}, ${known} already there, ${skipped} not copied\n`)
+    out.write(`${table}: ${copied} ${done}, ${known} already existed, ${skipped} skipped\n`)
   }
   if (!report.complete) {
     out.write(
-      'Not all was copied, see above. When the rest is put right there, import again: it adds what is missing.\n',
+      'Some rows were not copied, see above. Fix them in the source and import again: only missing rows are added.\n',
     )
   }
 }

@@ -1,8 +1,9 @@
 /**
- * Backups as JSON Lines: the first line tells what follows, each further one is a row. PostgreSQL writes the JSON, and
+ * Backups as JSON Lines: the first line says what follows, each further one is a row. PostgreSQL writes the JSON, and
  * neither reading nor writing holds more than a page of rows in memory.
  */
-import type { Db } from '../db/database.js'
+import type { StoreDb } from '../db/database.js'
+import { jsonObject, toJson } from '../db/json.js'
 import type { Source } from './copy.js'
 import type { Progress } from './progress.js'
 import type { Table } from './rows.js'
@@ -11,36 +12,36 @@ import { readRows } from './store.js'
 /** Raised when older servers would misread the file. */
 const FORMAT = 1
 
-/** The name of a row in a line: `{"task":{"id":…}}`. */
+/** The key of a row in a line: `{"task":{"id":…}}`. */
 const names = { batches: 'batch', tasks: 'task' } as const
 const tableOf: Record<string, Table> = { batch: 'batches', task: 'tasks' }
 
-/** Far more than any row has: what has no lines at all is not to be read into memory. */
+/** In characters, far more than any row has: a file without line breaks must not be read into memory. */
 const LONGEST_LINE = 1_000_000
 
-/** What is to be read is no export of the service. */
+/** The input is not an export of this service. */
 export class FormatError extends Error {}
 
 /** The lines of an export, some at a time. */
-export async function* writeLines(db: Db, total: Source['total'], progress: Progress) {
-  yield `${JSON.stringify({ aklp_task_export: FORMAT, ...total })}\n`
+export async function* writeLines(db: StoreDb, total: Source['total'], progress: Progress) {
+  yield `${toJson({ aklp_task_export: FORMAT, ...total })}\n`
   for await (const { table, rows } of readRows(db)) {
-    yield rows.map((row) => `{"${names[table]}":${row}}\n`).join('')
+    yield rows.map((row) => `${jsonObject({ [names[table]]: row })}\n`).join('')
     progress.advance(rows.length)
   }
 }
 
-/** The rows of an export. Throws {@link FormatError} when it is none; a line that cannot be read is told as such. */
+/** The rows of an export; a line that cannot be read is reported in its place. Throws {@link FormatError}. */
 export async function readLines(input: AsyncIterable<Uint8Array>): Promise<Source> {
   const lines = linesOf(input)
   const { value: first } = await lines.next()
   const { aklp_task_export: format, batches, tasks } = (parse(first ?? '') ?? {}) as Record<string, unknown>
   if (typeof format !== 'number' || typeof batches !== 'number' || typeof tasks !== 'number') {
     throw new FormatError(
-      'it is no export of this service: its first line must be like {"aklp_task_export":1,"batches":2,"tasks":8}',
+      'it is not an export of this service: its first line must look like {"aklp_task_export":1,"batches":2,"tasks":8}',
     )
   }
-  if (format > FORMAT) throw new FormatError('a newer server wrote it; import it with one that is as new')
+  if (format > FORMAT) throw new FormatError('it was written by a newer server; upgrade this one')
   return { total: { batches, tasks }, rows: rowsOf(lines) }
 }
 
@@ -52,7 +53,7 @@ async function* rowsOf(lines: AsyncIterable<string>): Source['rows'] {
     const table = tableOf[name ?? '']
     yield table !== undefined && typeof row === 'object' && row !== null
       ? { table, row }
-      : { mistake: `line ${number}: it is no {"batch":{…}} and no {"task":{…}}` }
+      : { mistake: `line ${number}: expected {"batch":{…}} or {"task":{…}}` }
   }
 }
 
@@ -65,7 +66,7 @@ function parse(line: string): object | undefined {
   }
 }
 
-/** Lines end with \n alone: node:readline would also end them at the separators that JSON leaves in texts. */
+/** Lines end with \n only: node:readline would also split at U+2028 and U+2029, which JSON allows in strings. */
 async function* linesOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let rest = ''
@@ -74,11 +75,11 @@ async function* linesOf(input: AsyncIterable<Uint8Array>): AsyncGenerator<string
       const lines = (rest + decoder.decode(bytes, { stream: true })).split('\n')
       rest = lines.pop()!
       yield* lines
-      if (rest.length > LONGEST_LINE) throw new FormatError('it has a line that no export has')
+      if (rest.length > LONGEST_LINE) throw new FormatError('a line is longer than in any export')
     }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    throw code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? new FormatError('it is not text in UTF-8') : error
+    throw code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? new FormatError('it is not UTF-8 text') : error
   }
   if (rest !== '') yield rest
 }

@@ -1,7 +1,7 @@
 /**
- * Reads the database of the Python service this one replaces: the tables task_batches and tasks, as SQLAlchemy and
- * Alembic made them. Rows are read as JSON, so that it does not matter whether ids are of type uuid or text, times with or
- * without time zone, and states an enum or text.
+ * Reads the database of the Python service that this one replaces: the tables task_batches and tasks, as SQLAlchemy and
+ * Alembic created them. Rows are read as JSON, so it does not matter whether ids are uuid or text, timestamps have a time
+ * zone, and statuses are an enum or text.
  */
 
 import { within } from '../db/database.js'
@@ -12,16 +12,16 @@ import type { GivenRow } from './rows.js'
 
 const PAGE = 500
 
-/** The database cannot be read as that of the Python service; the message says why, in a line. */
+/** The database cannot be read as that of the Python service; the message says why, in one line. */
 export class LegacyError extends Error {}
 
 export const isPostgres = (url: string) => /^postgres(ql)?(\+\w+)?:\/\//.test(url)
 
 /**
- * Opens it for reading, at one moment of it. Throws {@link LegacyError}.
+ * Opens it for reading a snapshot. Throws {@link LegacyError}.
  *
- * @param url As SQLAlchemy takes it, `postgresql+asyncpg://user:password@host/database`, or without the driver.
- * @param timeout For how many milliseconds it may say nothing at the start.
+ * @param url The URL of SQLAlchemy, `postgresql+asyncpg://user:password@host/database`, with or without the driver.
+ * @param timeout How many milliseconds to wait for it, at the start.
  */
 export async function openLegacy(
   url: string,
@@ -31,7 +31,7 @@ export async function openLegacy(
   const client = openClient(target)
   const close = () => client.end({ timeout: 0 })
   try {
-    // All statements go over the one connection, and so into this transaction.
+    // There is one connection, so all statements run in this transaction.
     await within(timeout, client`begin isolation level repeatable read, read only`)
     const [total] = await client<[Source['total']]>`
       select (select count(*)::int from task_batches) as batches, (select count(*)::int from tasks) as tasks`
@@ -40,9 +40,7 @@ export async function openLegacy(
     await close()
     const { code, message } = error as PostgresError
     const reason =
-      code === '42P01'
-        ? 'it has no tables task_batches and tasks, as the database of the Python service has'
-        : message || code
+      code === '42P01' ? 'it lacks the tables task_batches and tasks of the Python service' : message || code
     throw new LegacyError(`cannot read ${locationOf(target)}: ${reason}`)
   }
 }
@@ -54,7 +52,7 @@ function openClient(url: string) {
       connect_timeout: 5,
       fetch_types: false,
       onnotice: () => {},
-      // For the transaction, however long the writing takes; and times are told with the offset of this zone.
+      // The transaction is idle while rows are written. Timestamps with a time zone are returned in this one.
       connection: {
         application_name: 'aklp-task-server',
         idle_in_transaction_session_timeout: '0' as unknown as number,
@@ -71,9 +69,9 @@ function openClient(url: string) {
 async function* readRows(client: Sql): Source['rows'] {
   const batches = readPages<{ row: GivenRow }>(client, 'select row_to_json(b) as row from task_batches b')
   for await (const { row } of batches) yield { table: 'batches', row: toBatch(row) }
-  // The service kept no order in a batch: it is that in which the tasks were written. Where all have the moment of their
-  // transaction, that is their place in the table; and before those that stay where they were written with their batch
-  // go those that were changed since, the first change first, since a plan is worked through from its beginning.
+  // The service stored no order of a batch: tasks are in the order of their creation. If all have the time of their
+  // transaction, they are in the order of their places in the table. A changed task moved to another place: those come
+  // first, the earliest change first, since a plan is worked through from its beginning.
   const tasks = readPages<{ row: GivenRow; position: number; has_batch: boolean }>(
     client,
     `select row_to_json(t) as row, b.id is not null as has_batch,
@@ -86,7 +84,7 @@ async function* readRows(client: Sql): Source['rows'] {
     yield {
       table: 'tasks',
       row: { ...toTask(row), ...(has_batch ? { position } : { batch_id: null }) },
-      mended: isLost ? ['its batch is gone: without one'] : [],
+      repaired: isLost ? ['its batch does not exist: batch_id cleared'] : [],
     }
   }
 }
@@ -130,17 +128,17 @@ const toTask = (row: GivenRow): GivenRow => ({
   updated_at: toTime(row.updated_at),
 })
 
-/** SQLAlchemy writes the names of an enum’s members, which are in upper case. */
+/** SQLAlchemy stores the names of an enum’s members, which are in upper case. */
 const toLowerCase = (value: unknown) => (typeof value === 'string' ? value.toLowerCase() : (value ?? null))
 
-/** As text, a UUID may stand without hyphens, as SQLAlchemy writes it where it knows no type for it. */
+/** As text, a UUID may lack hyphens: SQLAlchemy stores it so on databases without the type. */
 function toUuid(value: unknown): unknown {
   if (typeof value !== 'string') return value ?? null
   if (value === '') return null
   return value.toLowerCase().replace(/^(\w{8})(\w{4})(\w{4})(\w{4})(\w{12})$/, '$1-$2-$3-$4-$5')
 }
 
-/** asyncpg writes the first and the last moment of Python’s calendar as infinity, and reads them so. */
+/** asyncpg stores Python’s datetime.min and datetime.max as infinity. */
 function toTime(value: unknown): unknown {
   if (value === 'infinity') return '9999-12-31T23:59:59.999Z'
   if (value === '-infinity') return '0001-01-01T00:00:00.000Z'

@@ -1,90 +1,102 @@
 /** The statements that read and write whole tables. */
-import { getTableColumns, gt, type SQL, sql } from 'drizzle-orm'
-import type { Db } from '../db/database.js'
-import type { Json } from '../db/json.js'
-import { column, json, timestamp } from '../db/sql.js'
+import { gt, type SQL, sql } from 'drizzle-orm'
+import { batchColumns } from '../batches/store.js'
+import type { StoreDb } from '../db/database.js'
+import { type Json, rowAsJson } from '../db/json.js'
+import { columnsOf } from '../db/sql.js'
+import { qb, statement } from '../db/statement.js'
 import { batches, tasks } from '../db/tables.js'
-import { taskColumns } from '../tasks/store.js'
+import { rowColumns } from '../tasks/columns.js'
 import { type Row, TABLES, type Table } from './rows.js'
 
 const tables = { batches, tasks }
-
-/** The columns as they travel: as the API answers them, and what it does not. */
-const columns = {
-  batches: {
-    id: column(batches.id),
-    session_id: column(batches.session_id),
-    reason: column(batches.reason),
-    created_at: timestamp(batches.created_at),
-  },
-  tasks: { ...taskColumns, position: column(tasks.position) },
-}
+const columns: Record<Table, Record<string, SQL.Aliased>> = { batches: batchColumns, tasks: rowColumns }
 
 const PAGE = 1000
 
+const count = statement<Record<never, never>, Record<Table, number>>(() =>
+  qb
+    .select({
+      batches: sql<number>`(select count(*)::int from ${batches})`.as('batches'),
+      tasks: sql<number>`(select count(*)::int from ${tasks})`.as('tasks'),
+    })
+    .from(sql`(values (1)) as one`),
+)
+
 /** How many rows each table has. */
-export async function countRows(db: Db): Promise<Record<Table, number>> {
-  const [batchCount, taskCount] = [await db.$count(batches), await db.$count(tasks)]
-  return { batches: batchCount, tasks: taskCount }
+export async function countRows(db: StoreDb): Promise<Record<Table, number>> {
+  const [counts] = await count(db, {})
+  return counts!
 }
 
-/** All rows, a page at a time, by id. For one moment’s rows, call it in a transaction that sees one. */
-export async function* readRows(db: Db): AsyncGenerator<{ table: Table; rows: Json<Row>[] }> {
+const selectPage = statement<{ after?: string | undefined }, { id: string; json: Json<Row> }, Table>(
+  ($, table) => {
+    const { id } = tables[table]
+    const page = qb
+      .select(columns[table])
+      .from(tables[table] as typeof tasks)
+      .where($.after && gt(id, $.after))
+      .orderBy(id)
+      .limit(PAGE)
+      .as('page')
+    return qb
+      .select({ id: sql<string>`id`, json: rowAsJson<Row>(page) })
+      .from(page)
+      .orderBy(sql`id`)
+  },
+)
+
+/** All rows, a page at a time, by id. For the rows of one moment, call it in a transaction that reads a snapshot. */
+export async function* readRows(db: StoreDb): AsyncGenerator<{ table: Table; rows: Json<Row>[] }> {
   for (const table of TABLES) {
-    let last: string | undefined
+    let after: string | undefined
     while (true) {
-      const page = db
-        .select(columns[table] as (typeof columns)['tasks'])
-        .from(tables[table])
-        .where(last === undefined ? undefined : gt(tables[table].id, last))
-        .orderBy(tables[table].id)
-        .limit(PAGE)
-        .as('page')
-      const rows = await db
-        .select({ id: page.id, json: json<Row>(page) })
-        .from(page)
-        .orderBy(page.id)
-      if (rows.length > 0) yield { table, rows: rows.map((row) => row.json) }
+      const rows = await selectPage(db, { after }, table)
+      if (rows.length > 0) yield { table, rows: rows.map(({ json }) => json) }
       if (rows.length < PAGE) break
-      last = rows.at(-1)!.id
+      after = rows.at(-1)!.id
     }
   }
 }
 
-/**
- * Adds rows in one statement, and answers the ids of those that are new, and of tasks that are not added since their
- * batch is not there. A row whose id is there already is left as it is there.
- */
-export async function addRows(
-  db: Db,
-  table: Table,
-  rows: Row[],
-): Promise<{ added: string[]; orphans: string[] }> {
-  const names = sql.join(
-    Object.values(getTableColumns(tables[table])).map(({ name }) => sql.identifier(name)),
-    sql`, `,
-  )
-  const given = db
+const insert = statement<{ rows: string }, Record<'added' | 'orphans', Json<string[]>>, Table>(($, table) => {
+  const given = qb
     .$with('given', {})
     .as(
-      sql`select ${names} from jsonb_populate_recordset(null::${tables[table]}, ${JSON.stringify(rows)}::jsonb)`,
+      sql`select ${columnsOf(tables[table])} from jsonb_populate_recordset(null::${tables[table]}, ${$.rows}::jsonb)`,
     )
-  const isOrphan: SQL =
+  const isOrphan =
     table === 'tasks'
       ? sql`(given.batch_id is not null and not exists (select from ${batches} where ${batches.id} = given.batch_id))`
       : sql`false`
-  const added = db.$with('added').as(
-    db
+  const added = qb.$with('added').as(
+    qb
       .insert(tables[table] as typeof tasks)
-      .select(sql`select * from given where not ${isOrphan}`)
+      .select(sql`select ${columnsOf(tables[table])} from given where not ${isOrphan}`)
       .onConflictDoNothing()
       .returning({ id: tasks.id }),
   )
-  const ids = (rows: SQL) =>
-    sql<string[]>`(select coalesce(json_agg(id), '[]') from ${rows})::text`.mapWith(JSON.parse)
-  const [result] = await db
+  const ids = (rows: SQL, name: string) =>
+    sql<Json<string[]>>`(select coalesce(json_agg(id), '[]') from ${rows})::text`.as(name)
+  return qb
     .with(given, added)
-    .select({ added: ids(sql`added`), orphans: ids(sql`given where ${isOrphan}`) })
+    .select({
+      added: ids(sql`added`, 'added'),
+      orphans: ids(sql`given where ${isOrphan}`, 'orphans'),
+    })
     .from(sql`(values (1)) as one`)
-  return result!
+})
+
+/**
+ * Adds rows in one statement. Returns the ids of those that are new, and of tasks that are not added because their batch
+ * does not exist. Existing ids are skipped, even if the row has changed.
+ */
+export async function addRows(
+  db: StoreDb,
+  table: Table,
+  rows: Row[],
+): Promise<{ added: string[]; orphans: string[] }> {
+  const [result] = await insert(db, { rows: JSON.stringify(rows) }, table)
+  const { added, orphans } = result!
+  return { added: JSON.parse(added), orphans: JSON.parse(orphans) }
 }

@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto'
+import { eq, type Placeholder } from 'drizzle-orm'
+import t from 'tap'
+import { type Json, jsonArray, jsonObject, toJson } from '../src/db/json.js'
+import { openDatabase } from '../src/db/open.js'
+import { visibleTo } from '../src/db/sql.js'
+import { qb, statement } from '../src/db/statement.js'
+import { tasks as table } from '../src/db/tables.js'
+import { anonymous } from '../src/http/caller.js'
+import { onEachDatabase, options, postgresMissing, startPostgres, storesOf } from './support.js'
+
+const skip = (!process.env.CI && postgresMissing()) || false
+
+onEachDatabase(async (t, { database, clear }) => {
+  t.beforeEach(clear)
+  const { tasks, batches } = storesOf(database)
+  const all = { sort_by: 'created_at', order: 'asc', page: 1, limit: 100 } as const
+  const totals = async () => {
+    const [taskPage, batchPage] = [await tasks.list(anonymous, all), await batches.list(anonymous, all)]
+    return { tasks: taskPage.total, batches: batchPage.total }
+  }
+
+  await t.test('what a transaction creates with both stores exists only if it commits', async (t) => {
+    const create = (fails: boolean) =>
+      database.transaction(async (db) => {
+        const stores = storesOf({ db })
+        await stores.tasks.create({ title: 'a', status: 'pending' })
+        const once = { caller: 'a', key: 'a', fingerprint: '' }
+        const batch = { tasks: [{ title: 'b', status: 'pending' as const }] }
+        await stores.batches.create(batch, once)
+        t.equal((await stores.batches.create(batch, once)).outcome, 'replayed')
+        t.equal((await stores.tasks.list(anonymous, all)).total, 2, 'it sees its own writes')
+        if (fails) throw new Error('roll back')
+        return 'committed'
+      })
+    await t.rejects(create(true), { message: 'roll back' })
+    t.same(await totals(), { tasks: 0, batches: 0 })
+    t.equal(await create(false), 'committed')
+    t.same(await totals(), { tasks: 2, batches: 1 })
+  })
+
+  await t.test('an update says whether it completed the task', async (t) => {
+    const idOf = async (status: 'pending' | 'completed') => {
+      const created: any = await tasks.create({ title: 'a', status })
+      return JSON.parse(created.json).id as string
+    }
+    const id = await idOf('pending')
+    for (const [changes, expected] of [
+      [{ title: 'b' }, false],
+      [{ status: 'completed' }, true],
+      [{ status: 'completed' }, false],
+      [{}, false],
+      [{ status: 'completed', title: 'c' }, false],
+      [{ status: 'in_progress' }, false],
+      [{ status: 'completed' }, true],
+    ] as const) {
+      const updated = await tasks.update(anonymous, id, changes)
+      t.equal(updated!.becameCompleted, expected, JSON.stringify(changes))
+      t.notMatch(updated!.json, 'became')
+    }
+
+    const open = await idOf('pending')
+    const { becameCompleted } = await tasks.updateMany(anonymous, [
+      // Reopened in between: a new completion.
+      { id, status: 'pending' },
+      { id, status: 'completed' },
+      { id: open, status: 'completed' },
+      { id: await idOf('completed'), status: 'completed' },
+      { id: await idOf('completed'), status: 'pending' },
+      { id: randomUUID(), status: 'completed' },
+    ])
+    t.equal(becameCompleted, 2)
+  })
+})
+
+t.test(
+  'a connection keeps a limited number of statements prepared, whatever is listed',
+  { skip },
+  async (t) => {
+    const { newDatabase } = await startPostgres(t)
+    const database = await openDatabase(await newDatabase(), { ...options, poolSize: 1 })
+    const { tasks } = storesOf(database)
+    const [session_id, batch_id] = [randomUUID(), randomUUID()]
+    const filters = [{}, { status: 'pending' as const }].flatMap((status) =>
+      [{}, { session_id }].flatMap((session) =>
+        [{}, { batch_id }].map((batch) => ({ ...status, ...session, ...batch })),
+      ),
+    )
+    let lists = 0
+    for (const caller of [anonymous, { ...anonymous, sessions: [session_id] }]) {
+      for (const filter of filters) {
+        for (const sort_by of ['updated_at', 'created_at', 'due_date', 'priority', 'status'] as const) {
+          for (const order of ['asc', 'desc'] as const) {
+            await tasks.list(caller, { ...filter, sort_by, order, page: 1, limit: 3 })
+            lists++
+          }
+        }
+      }
+    }
+    const [{ prepared }] = (await database.db.run(
+      'select count(*)::int as prepared from pg_prepared_statements',
+      [],
+      false,
+    )) as [{ prepared: number }]
+    t.equal(lists, 160)
+    t.equal(prepared, 80)
+    await database.close()
+  },
+)
+
+t.test('text is JSON only if it was made as JSON', async (t) => {
+  // @ts-expect-error: a string is not JSON
+  const text: Json<string> = 'text'
+  // @ts-expect-error: nor is it the JSON of a value of another type
+  const number: Json<number> = toJson('1')
+  // @ts-expect-error: and an object must have the JSON of each field
+  const object: Json<{ a: number }> = jsonObject({ a: 1 })
+  t.same([text, number, object], ['text', '"1"', '{"a":1}'])
+
+  const json: Json<{ list: number[]; 'a "name"': null }> = jsonObject({
+    list: jsonArray([toJson(1), toJson(2)]),
+    'a "name"': toJson(null),
+  })
+  t.same(JSON.parse(json), { list: [1, 2], 'a "name"': null })
+})
+
+t.test('a statement without one of its values is a type error', async (t) => {
+  const select = statement<{ id: string; title?: string }, { id: string }>(($) => {
+    // @ts-expect-error: it has no such value
+    $.other
+    // @ts-expect-error: there is no placeholder if the value is missing
+    $.title satisfies Placeholder
+    return qb.select({ id: table.id }).from(table).where(eq(table.id, $.id))
+  })
+  const sent: unknown[] = []
+  const db = {
+    run: async (...args: unknown[]) => {
+      sent.push(args)
+      return []
+    },
+  }
+  await select(db, { id: 'a' })
+  // @ts-expect-error: the id is missing
+  await select(db, {}).catch(() => {})
+  // @ts-expect-error: a row has no title
+  const rows: { title: string }[] = await select(db, { id: 'a' })
+  t.same(rows, [])
+  t.match(sent[0], [/^select "id" from "tasks" where "tasks"."id" = \$1$/, ['a'], true])
+})
+
+t.test('a caller without sessions sees everything, one with no session nothing', async (t) => {
+  t.same(visibleTo({}), { own_sessions: undefined })
+  t.same(visibleTo({ sessions: [] }), { own_sessions: '{}' })
+})
