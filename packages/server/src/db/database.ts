@@ -22,37 +22,37 @@ export interface Database {
   transaction<T>(work: (transaction: StoreDb) => Promise<T>): Promise<T>
   /** Where the data is, for people: without user and password. */
   location: string
-  /** Fails when the database does not answer in time. */
+  /** Fails if the database does not respond within two seconds. */
   ping(): Promise<void>
   /** Waits for statements in flight, five seconds at most unless given, then closes. */
   close(milliseconds?: number): Promise<void>
 }
 
 export interface DatabaseOptions {
-  /** Most connections to PostgreSQL. */
+  /** The maximum number of connections to PostgreSQL. */
   poolSize: number
-  /** After how many milliseconds PostgreSQL cancels a statement. */
+  /** After how many milliseconds PostgreSQL cancels a statement; 0 for never. */
   statementTimeout: number
-  /** After how many milliseconds a statement of PostgreSQL gives up waiting for one that holds its rows. */
+  /** How many milliseconds a statement of PostgreSQL waits for a lock on a row before it fails. */
   lockTimeout: number
-  /** How many milliseconds to wait for a PostgreSQL that cannot be reached yet. */
+  /** How many milliseconds to retry until PostgreSQL can be reached. */
   startTimeout: number
-  /** Called once when it has to be waited for. */
+  /** Called once if it cannot be reached at first. */
   onWait?: (location: string) => void
 }
 
-/** The database cannot be opened; the message says why, in a line. */
+/** The database cannot be opened; the message says why, in one line. */
 export class DatabaseError extends Error {}
 
-/** Asks the database for a sign of life; fails when none comes within two seconds. */
+/** Checks that the database responds; fails after two seconds. */
 export const pingOf = (db: Db) => async () => {
   await within(2000, db.execute(sql`select 1`))
 }
 
-/** The promise’s result, or a failure when it takes longer. What it does goes on: a driver may wait for ever. */
+/** The promise’s result, or an error if it takes longer. It is not cancelled: a driver may wait forever. */
 export async function within<T>(milliseconds: number, promise: PromiseLike<T>): Promise<T> {
   const late = sleep(milliseconds, undefined, { ref: false }).then(() => {
-    throw new DatabaseError('no answer in time')
+    throw new DatabaseError('no response in time')
   })
   return Promise.race([promise, late])
 }

@@ -1,13 +1,13 @@
-/** Ids that rise: UUIDs of version 7 (RFC 9562, section 5.7), which stand close together in an index. */
+/** Ascending ids: UUIDs of version 7 (RFC 9562, section 5.7). New ones are close together in an index. */
 import { randomUUID } from 'node:crypto'
 
 let milliseconds = 0
 let count = 0
 
 /**
- * A new id, greater than all that this process made before: the time in milliseconds, a counter of 12 bits for ids of the
- * same one (section 6.2, method 1), and 62 random bits. When the counter is full, or the clock is set back, the time of the
- * ids runs ahead.
+ * A new id, greater than all earlier ones of this process: the time in milliseconds, a counter of 12 bits within it
+ * (section 6.2, method 1), and 62 random bits. If the counter is full, or the clock is set back, the time in the ids runs
+ * ahead of the clock.
  */
 export function newId(): string {
   const now = Date.now()
@@ -20,6 +20,6 @@ export function newId(): string {
   }
   const time = milliseconds.toString(16).padStart(12, '0')
   const counter = count.toString(16).padStart(3, '0')
-  // The end of a random UUID: its variant is the same.
+  // The end of a random UUID, which has the same variant.
   return `${time.slice(0, 8)}-${time.slice(8)}-7${counter}${randomUUID().slice(18)}`
 }

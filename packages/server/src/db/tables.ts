@@ -1,7 +1,6 @@
 /**
- * The tables, as drizzle-kit reads them. What must always hold stands here as a type or a check, so that
- * the database refuses a wrong row whoever writes it. Columns are named as the API names them: a row that is
- * read is the object that is answered.
+ * The tables, as drizzle-kit reads them. Invariants are types or checks here, so that the database rejects an invalid row
+ * whoever writes it. Columns have the names of the API: a row is the object in a response.
  */
 import { sql } from 'drizzle-orm'
 import {
@@ -43,7 +42,7 @@ export const tasks = pgTable(
     id: uuid().primaryKey(),
     session_id: uuid(),
     batch_id: uuid().references(() => batches.id),
-    /** Place in the batch, from 0; a task without a batch has 0. */
+    /** The position in the batch, from 0; 0 for a task without a batch. */
     position: integer().notNull().default(0),
     title: varchar({ length: 255 }).notNull(),
     description: varchar({ length: 1000 }),
@@ -60,7 +59,7 @@ export const tasks = pgTable(
       'tasks_completed_at_iff_completed',
       sql`(${t.status} = 'completed') = (${t.completed_at} is not null)`,
     ),
-    // Every filter of the list, each with the default sort behind it.
+    // Each filter of the list, followed by the default sort.
     index('tasks_by_session').on(t.session_id, t.updated_at, t.id),
     index('tasks_by_status').on(t.status, t.updated_at, t.id),
     index('tasks_by_update').on(t.updated_at, t.id),
@@ -68,18 +67,18 @@ export const tasks = pgTable(
   ],
 )
 
-/** The answers to creates that came with an Idempotency-Key, to be given again to whoever repeats the request. */
+/** The responses to creates with an Idempotency-Key, which a retry gets again. */
 export const idempotencyKeys = pgTable(
   'idempotency_keys',
   {
-    /** The name of the caller, to whom alone the key means something. */
+    /** The name of the caller: each caller has keys of its own. */
     caller: text().notNull(),
     key: varchar({ length: 255 }).notNull(),
-    /** What the request was: a hash of it. */
+    /** A hash of the request. */
     fingerprint: text().notNull(),
-    /** The body of the answer. */
+    /** The body of the response. */
     json: text().notNull(),
-    /** The version of what was created, for the ETag of the answer. */
+    /** The version of what was created, for the ETag of the response. */
     version: text().notNull(),
     created_at: moment().notNull(),
   },
