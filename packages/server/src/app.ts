@@ -1,4 +1,24 @@
-/** Builds the application: the same one in production, in tests, and where only its OpenAPI document is wanted. */
+/**
+ * Builds the application: the same one in production, in tests, and to emit its OpenAPI document.
+ *
+ * What a request passes through, in this order:
+ *
+ *  1. request id, and a check of the header Host (RFC 9112, section 3.2)
+ *  2. deadline (http/timeouts)
+ *  3. security headers and CORS (http/security-headers, http/cors)
+ *  4. 404 for unknown paths, 405 for other methods (http/not-found)
+ *  5. authentication, scope and rate limit (access/authenticate)
+ *  6. admission, first look: an overloaded service rejects before it reads the body (http/admission)
+ *  7. body: JSON in UTF-8, at most 1 MiB (http/body)
+ *  8. validation against the schemas of the route (http/validation)
+ *  9. admission, second look: waits for a place at the database
+ * 10. handler, with the Idempotency-Key of a create (tasks/routes, batches/routes, idempotency/header)
+ * 11. store: one SQL statement (tasks/store, batches/store)
+ * 12. response, or a problem document for whatever was thrown (http/error-handler)
+ * 13. log line and metrics (telemetry/logging, telemetry/metrics)
+ *
+ * Tracing, if it is on, surrounds 1 to 13 with one span and 10 to 11 with another.
+ */
 
 import { randomUUID } from 'node:crypto'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
@@ -35,7 +55,7 @@ import { Metrics } from './telemetry/metrics.js'
 import { metricsRoute } from './telemetry/prometheus.js'
 
 const MAX_BODY_BYTES = 1024 * 1024
-const NO_HOST = 'A request needs the header Host (RFC 9112, section 3.2).'
+const NO_HOST = 'The header Host is required (RFC 9112, section 3.2).'
 
 /** What an operator can set, apart from where the service listens and logs. */
 export interface ServiceOptions {
@@ -60,11 +80,11 @@ export interface ServiceOptions {
 
 export interface AppOptions extends ServiceOptions {
   database: Pick<Database, 'ping'> & { db: StoreDb }
-  /** Aborted when the service is about to stop: it says so to balancers, and goes on answering. */
+  /** Aborted when the service is about to stop: `/readyz` returns 503 from then on, and requests are still served. */
   stopping?: AbortSignal
-  /** The path that it is mounted below, as it stands in URLs; at the root unless given. */
+  /** The path that the service is mounted at; the root by default. */
   path?: string
-  /** Where to log; nowhere unless given. */
+  /** Where to log; nowhere by default. */
   logger?: FastifyBaseLogger
 }
 
@@ -87,22 +107,22 @@ export async function buildApp({
     },
     bodyLimit: MAX_BODY_BYTES,
     ...(options.trustedProxies.length > 0 && { trustProxy: [...options.trustedProxies] }),
-    // The bound on the arrival of a request, against senders that never finish.
+    // Limits how long a request may take to arrive, against clients that never finish sending.
     requestTimeout: options.requestTimeout,
     http: {
-      // How often Node looks for requests that are late; every 30 seconds unless set. Those that are found at once are
-      // answered at once, and everybody else waits for that.
+      // How often Node looks for late requests, every 30 s by default. It responds to all it finds in one go, and other
+      // requests wait meanwhile.
       connectionsCheckingInterval: Math.min(options.requestTimeout, 100),
-      // Node would refuse a request without Host with an empty answer; the hook below tells why.
+      // Node would reject a request without Host with an empty response; the hook below says why.
       requireHostHeader: false,
     },
-    // At shutdown, idle connections are closed and requests that still arrive on others are answered.
+    // At shutdown, idle connections are closed, and requests that still arrive on others are served.
     forceCloseConnections: 'idle',
     return503OnClosing: false,
-    // An id that is too long is told so by the schema, like any other that is wrong.
+    // An id that is too long is reported by the schema, like any other invalid id.
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16_384 },
     clientErrorHandler: handleClientError,
-    // A path that cannot be decoded has no route, and so none of the hooks below.
+    // A path that cannot be decoded has no route, so none of the hooks below run.
     frameworkErrors: (error, request, reply) => {
       reply.headers({ 'x-request-id': request.id, ...securityHeaders })
       handleError(error, request, reply)
@@ -133,7 +153,7 @@ export async function buildApp({
   await app.register(cors, { origins: options.corsOrigins })
   const refuseOtherMethods = refuseUnknownRoutes(app)
 
-  // Answers are JSON already, or small.
+  // Responses are JSON already, or small.
   app.setSerializerCompiler(() => JSON.stringify)
   parseOnlyJson(app)
   validateStrictly(app, [...taskComponents, ...batchComponents, Health, Problem], {
@@ -151,12 +171,12 @@ export async function buildApp({
   await app.register(
     async (api) => {
       await api.register(authenticate, options.authentication)
-      // An operation without parameters refuses them, too: a misspelt filter must not act on everything.
+      // An operation without query parameters rejects them: a misspelt filter must not act on everything.
       api.addHook('onRoute', (route) => {
         route.schema = { querystring: Strict({}), ...route.schema }
       })
       await api.register(admission, { gate, observe: tracing?.database })
-      // What the stores answer is JSON already.
+      // The stores return JSON.
       api.addHook('onRequest', (_request, reply, done) => {
         reply.type(JSON_TYPE)
         done()
@@ -180,6 +200,6 @@ export async function buildApp({
   return app
 }
 
-/** The kind of failure of an error, for traces: none where it is the response of a route, such as 404. */
+/** The error type in traces; undefined if the error is an expected response, such as 404. */
 const errorType = (error: unknown) =>
   error instanceof ApiError ? undefined : String(driverError(error).code ?? '_OTHER')
