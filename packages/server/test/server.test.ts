@@ -87,7 +87,7 @@ t.test('what stops a start is told in one line', async (t) => {
     await refused(
       t,
       { ...embedded, PORT: String(port) },
-      new RegExp(`127\\.0\\.0\\.1:${port} is in use; .*set PORT`),
+      new RegExp(`127\\.0\\.0\\.1:${port} is in use\\. .*set PORT`),
     )
     other.close()
   })
@@ -95,7 +95,7 @@ t.test('what stops a start is told in one line', async (t) => {
     refused(
       t,
       { ...embedded, HOST: '192.0.2.1', AUTH: 'off' },
-      /192\.0\.2\.1 is no address of this machine; set HOST/,
+      /192\.0\.2\.1 is not an address of this machine\. Set HOST/,
     ),
   )
   await t.test('a database that is away', async (t) => {
@@ -128,11 +128,11 @@ t.test('what stops a start is told in one line', async (t) => {
   })
   for (const [name, value, reason] of [
     ['PORT', 'eighty', /PORT must be a whole number/],
-    ['LOG_LEVEL', 'debgu', /LOG_LEVEL must be .*; did you mean debug\?/],
+    ['LOG_LEVEL', 'debgu', /LOG_LEVEL must be .*\. Did you mean debug\?/],
     [
       'DATABSE_URL',
       'postgres://user:secret@db/tasks',
-      /DATABSE_URL is no setting; did you mean DATABASE_URL\?/,
+      /Unknown setting DATABSE_URL\. Did you mean DATABASE_URL\?/,
     ],
   ] as const) {
     await t.test(`${name}=${value}`, (t) => refused(t, { [name]: value }, reason))
@@ -150,7 +150,7 @@ t.test('a file .env is read, and the environment goes before it', async (t) => {
   mkdirSync(join(other, '.env'))
   const unreadable = startServer(t, {}, { folder: other })
   t.equal((await unreadable.ended).code, 1)
-  t.equal(unreadable.output.stderr, 'aklp-task-server: .env cannot be read\n')
+  t.equal(unreadable.output.stderr, 'aklp-task-server: Cannot read .env\n')
 })
 
 t.test(
