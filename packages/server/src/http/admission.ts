@@ -203,9 +203,9 @@ export const admission = fp<AdmissionOptions>(
       // The route for HEAD has the handler of the one for GET, which is wrapped already.
       if (route.method === 'HEAD' || route.config.load === 'none') return
       route.handler = function (request, reply) {
-        return gate.run(loadOf(request) as Kind, async () => {
+        return gate.run(loadOf(request) as Kind, () => {
           if (request.socket.destroyed) throw gate.refuse('gone')
-          return observe(request, async () => handler.call(this, request, reply))
+          return observe(request, () => handler.call(this, request, reply) as Promise<unknown>)
         })
       }
     })
