@@ -3,6 +3,7 @@
  *
  * What a request passes through, in this order:
  *
+ *  0. at most 32 requests of a socket at a time (http/pipelining)
  *  1. request id, and a check of the header Host (RFC 9112, section 3.2)
  *  2. deadline (http/timeouts)
  *  3. security headers and CORS (http/security-headers, http/cors)
@@ -38,6 +39,7 @@ import { Health, healthRoutes } from './http/health.js'
 import { refuseUnknownRoutes } from './http/not-found.js'
 import { openapi } from './http/openapi.js'
 import { pageSynonyms } from './http/paging.js'
+import { pipelining } from './http/pipelining.js'
 import { ApiError, Problem } from './http/problem.js'
 import { JSON_TYPE, Strict } from './http/schemas.js'
 import { secureResponses, securityHeaders } from './http/security-headers.js'
@@ -84,6 +86,8 @@ export interface AppOptions extends ServiceOptions {
   stopping?: AbortSignal
   /** The path that the service is mounted at; the root by default. */
   path?: string
+  /** How many milliseconds a response of `/metrics` is sent again; 1000 by default. */
+  metricsMaxAge?: number
   /** Where to log; nowhere by default. */
   logger?: FastifyBaseLogger
 }
@@ -92,6 +96,7 @@ export async function buildApp({
   database,
   stopping,
   path = '',
+  metricsMaxAge,
   logger = silentLogger,
   ...options
 }: AppOptions): Promise<FastifyInstance> {
@@ -130,6 +135,7 @@ export async function buildApp({
     },
   }).withTypeProvider<TypeBoxTypeProvider>()
 
+  await app.register(pipelining)
   const tracing =
     options.traceEndpoint === undefined
       ? undefined
@@ -166,7 +172,13 @@ export async function buildApp({
   await app.register(healthRoutes, { ping: database.ping, stopping })
   const gate = new Gate(options.poolSize)
   if (options.metrics) {
-    await app.register(metricsRoute, { version, metrics, load: gate, poolSize: options.poolSize })
+    await app.register(metricsRoute, {
+      version,
+      metrics,
+      load: gate,
+      poolSize: options.poolSize,
+      maxAge: metricsMaxAge,
+    })
   }
   await app.register(
     async (api) => {

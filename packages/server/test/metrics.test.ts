@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { buildApp } from '../src/app.js'
 import { openDatabase } from '../src/db/open.js'
+import { loadConfig, serviceOptions } from '../src/start/config.js'
 import { Metrics } from '../src/telemetry/metrics.js'
 import { until } from './process.js'
 import { onEachDatabase, openApi, options } from './support.js'
@@ -51,6 +53,15 @@ t.test('a start waits neither for what tells metrics nor for what traces', async
   t.notOk(loaded('@opentelemetry'))
   await scrape(app)
   t.ok(loaded('prom-client'))
+})
+
+t.test('scrapes that come close together get the same response', async (t) => {
+  const app = await buildApp({ ...serviceOptions(loadConfig({})), database, metricsMaxAge: 60_000 })
+  t.teardown(() => app.close())
+  const [one, other] = await Promise.all([app.inject('/metrics'), app.inject('/metrics')])
+  await app.inject('/health')
+  t.equal(one!.body, other!.body)
+  t.equal((await app.inject('/metrics')).body, one!.body)
 })
 
 t.test('requests are counted by route, method and status, and strangers add no labels', async (t) => {

@@ -3,6 +3,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { admission, Gate, loadOfList } from '../src/http/admission.js'
 import { handleError } from '../src/http/error-handler.js'
+import { pipelining } from '../src/http/pipelining.js'
 import { deadlines } from '../src/http/timeouts.js'
 
 t.test('a route that does not declare its load is refused when it is registered', async (t) => {
@@ -31,6 +32,7 @@ t.test('a request takes a place of the load that its route declares', async (t) 
 t.test('a route may have a deadline of its own, or none', async (t) => {
   const app = Fastify()
   app.setErrorHandler(handleError)
+  await app.register(pipelining)
   await app.register(deadlines, { milliseconds: 20 })
   const slow = async () => {
     await sleep(100)

@@ -132,7 +132,7 @@ export interface Api {
 
 /** The service on a database. Settings that are not given have their defaults. */
 export async function openApi(database: Database, settings: Record<string, string> = {}): Promise<Api> {
-  const app = await buildApp({ ...serviceOptions(loadConfig(settings)), database })
+  const app = await buildApp({ ...serviceOptions(loadConfig(settings)), database, metricsMaxAge: 0 })
   const check = answerChecker(app)
   const call: Api['call'] = async (method, path, body, init = {}) => {
     const url = path.startsWith('/api/') || path.startsWith('/health') ? path : `/api/v1${path}`

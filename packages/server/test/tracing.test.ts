@@ -67,6 +67,7 @@ async function startTraced(endpoint: string) {
     },
   })
   const app = await buildApp({
+    metricsMaxAge: 0,
     database,
     ...serviceOptions(loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })),
     logger: pino({}, stream),

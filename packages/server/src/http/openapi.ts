@@ -2,7 +2,9 @@
 
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { JSON_TYPE } from './schemas.js'
 import { closeFiles } from './shutdown.js'
 import { version } from './version.js'
 
@@ -74,10 +76,25 @@ export const openapi = fp<OpenapiOptions>(
     })
 
     if (!docs) return
-    app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+    // One buffer for all responses: a copy for each would fill the memory while clients do not read them.
+    const sendOnce = (type: string, write: () => string) => {
+      let document: Buffer | undefined
+      return (_request: FastifyRequest, reply: FastifyReply) => {
+        document ??= Buffer.from(write())
+        return reply.type(type).send(document)
+      }
+    }
+    const sendJson = sendOnce(JSON_TYPE, () => JSON.stringify(app.swagger()))
+    app.get('/openapi.json', { schema: { hide: true } }, sendJson)
 
     await app.register(async (page) => {
       closeFiles(page)
+      // The page's own routes for the document write it anew for each request.
+      page.addHook('onRoute', (route) => {
+        if (route.url === '/docs/json') route.handler = sendJson
+        if (route.url === '/docs/yaml')
+          route.handler = sendOnce('application/yaml', () => app.swagger({ yaml: true }))
+      })
       await page.register(swaggerUi, {
         routePrefix: '/docs',
         // All files are served from here. The default policy would also upgrade http to https, where nothing listens.

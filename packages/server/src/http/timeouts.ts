@@ -1,5 +1,6 @@
 /** How long a request may take. */
 import fp from 'fastify-plugin'
+import { onceOver } from './pipelining.js'
 import { ApiError } from './problem.js'
 
 declare module 'fastify' {
@@ -30,9 +31,9 @@ export const deadlines = fp<{ milliseconds: number }>(
         // What the handler still returns is for nobody.
         reply.hijack()
       }, deadline)
-      reply.raw.once('close', () => clearTimeout(timer))
+      onceOver(reply.raw, () => clearTimeout(timer))
       done()
     })
   },
-  { name: 'deadlines' },
+  { name: 'deadlines', dependencies: ['pipelining'] },
 )

@@ -11,18 +11,27 @@ export interface MetricsRouteOptions {
   load: { running: Counts; waiting: Counts; refused: Counts }
   /** The most connections to the database. */
   poolSize: number
+  /** How many milliseconds a response is sent again before the metrics are read anew; 1000 by default. */
+  maxAge?: number
 }
 
 type Counts = Record<string, number>
 
 export const metricsRoute: FastifyPluginAsync<MetricsRouteOptions> = async (app, options) => {
+  const { maxAge = 1000, metrics } = options
   let registry: Promise<Registry> | undefined
-  app.get('/metrics', { config: { load: 'none' }, schema: { hide: true } }, async (_request, reply) => {
+  let written: { text: Promise<string>; at: number } | undefined
+
+  const write = async () => {
     registry ??= createRegistry(options)
-    const { contentType } = await registry
-    return reply
-      .type(contentType)
-      .send(`${await (await registry).metrics()}\n${writeDurations(options.metrics)}`)
+    return `${await (await registry).metrics()}\n${writeDurations(metrics)}`
+  }
+  app.get('/metrics', { config: { load: 'none' }, schema: { hide: true } }, async (_request, reply) => {
+    const now = performance.now()
+    // Writing them takes milliseconds, during which nothing else runs: as often as clients ask would be too often.
+    if (written === undefined || now >= written.at + maxAge) written = { text: write(), at: now }
+    const text = await written.text
+    return reply.type((await registry!).contentType).send(text)
   })
 }
 
