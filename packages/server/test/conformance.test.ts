@@ -1,0 +1,113 @@
+/** Every request gets the response that the OpenAPI document describes: valid, nearly valid and hostile ones. */
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { Agent } from 'node:http'
+import fc from 'fast-check'
+import {
+  assertProblem,
+  isSuccess,
+  nearlyValidRequest,
+  numRuns,
+  readOperations,
+  toRequest,
+  UUID,
+  uuid,
+  validRequest,
+} from './generators.js'
+import { hostileBytes, hostileRequest, hostileTexts, send } from './hostile.js'
+import { answerChecker, onEachDatabase } from './support.js'
+
+onEachDatabase(async (t, { app, call, plan, clear }) => {
+  const operations = readOperations((await app.inject('/openapi.json')).json())
+
+  t.beforeEach(clear)
+
+  await t.test(
+    'a request that matches the OpenAPI document succeeds, or returns 404 if its id is unknown',
+    async (t) => {
+      for (const operation of operations) {
+        const batch = await plan(Array.from({ length: 20 }, (_, i) => ({ title: `${i}` })))
+        const ofTasks = fc.constantFrom(...batch.tasks.map((task: { id: string }) => task.id))
+        const ids = fc.oneof(uuid, ofTasks, fc.constant(batch.id))
+        let successes = 0
+        await fc.assert(
+          fc.asyncProperty(validRequest(operation, ids), async (request) => {
+            const { url, body } = toRequest(operation, request)
+            const response = await call(operation.method, url, body)
+            if (isSuccess(response)) successes++
+            else assert.ok(response.status === 404 && operation.path.includes('{'), response.text)
+          }),
+          { numRuns },
+        )
+        t.ok(successes > 0, `${operation.operationId} succeeds`)
+      }
+    },
+  )
+
+  await t.test(
+    'a request that does not match the OpenAPI document returns an error that names the invalid field',
+    async (t) => {
+      // Operations outside the API ignore unknown query parameters, which probes may add.
+      for (const operation of operations.filter(({ path }) => path.startsWith('/api/'))) {
+        let rejections = 0
+        await fc.assert(
+          fc.asyncProperty(nearlyValidRequest(operation), async ({ url, body, isValid }) => {
+            const response = await call(operation.method, url, body)
+            const { status, text } = response
+            if (isSuccess(response) || status === 404) return assert.ok(isValid, text)
+            assertProblem(response)
+            rejections++
+            // The JSON parser rejects keys that pollute prototypes, before the schema is checked.
+            if (status === 400) return assert.match(body ?? '', /"(__proto__|constructor)":/, text)
+            assert.equal(status, 422, text)
+            // A schema cannot express which times exist.
+            const paths = isValid ? response.body.errors.map(({ path }: any) => path) : []
+            for (const path of paths) assert.match(path, /(^|\.)due_date$/, text)
+          }),
+          { numRuns: numRuns * 2 },
+        )
+        t.ok(rejections > 0, `${operation.operationId} rejects`)
+      }
+    },
+  )
+
+  await t.test('a body of arbitrary bytes is either parsed as JSON or rejected with a problem', async (t) => {
+    for (const operation of operations.filter(({ body }) => body)) {
+      await fc.assert(
+        fc.asyncProperty(hostileBytes(operation), async (payload) => {
+          const url = operation.path.replace(/\{\w+\}/, randomUUID())
+          const headers = { 'content-type': 'application/json' }
+          const response = await call(operation.method, url, undefined, { payload, headers })
+          if (!isSuccess(response)) assertProblem(response)
+        }),
+        { numRuns, examples: hostileTexts.map((text) => [Buffer.from(text)]) },
+      )
+    }
+    t.pass('every request got a response')
+  })
+
+  await t.test(
+    'an arbitrary HTTP request returns a documented response and never an internal error',
+    async (t) => {
+      const check = answerChecker(app)
+      await app.listen({ host: '127.0.0.1', port: 0 })
+      const { port } = app.server.address() as { port: number }
+      const agent = new Agent({ keepAlive: true })
+      t.teardown(() => agent.destroy())
+      await fc.assert(
+        fc.asyncProperty(hostileRequest, async ({ method, path, headers, payload }) => {
+          const response = await send({ port, agent, method, path, headers }, payload)
+          // The OpenAPI document and the docs page are not operations in the document.
+          if (!isSuccess(response) || /^\/(api|health)/.test(path)) check(method, path, response)
+          if (!isSuccess(response) && method !== 'HEAD') assertProblem(response)
+          const given = headers['x-request-id']?.replace(/^[ \t]+|[ \t]+$/g, '') ?? ''
+          const usable = /^[\x21-\x7e]{1,128}$/.test(given)
+          const id = response.headers['x-request-id']!
+          assert.ok(usable ? id === given : UUID.test(id), `${given} became ${id}`)
+        }),
+        { numRuns: numRuns * 20 },
+      )
+      t.equal((await call('GET', '/health')).body.status, 'healthy', 'the service still works')
+    },
+  )
+})
