@@ -1,0 +1,198 @@
+import { createHmac, randomUUID } from 'node:crypto'
+import { exportSPKI } from 'jose'
+import t, { type Test } from 'tap'
+import { sessionFor } from '../src/access/session.js'
+import { createTokens, RefusedToken } from '../src/access/tokens.js'
+import { openDatabase } from '../src/db/open.js'
+import { bearer, key, withKeys } from './access.js'
+import { startIssuer } from './issuer.js'
+import { openApi, options } from './support.js'
+
+const database = await openDatabase('memory://', options)
+t.teardown(() => database.close())
+
+async function serve(test: Test, settings: Record<string, string> = {}) {
+  const api = await openApi(database, settings)
+  test.teardown(() => api.app.close())
+  return api
+}
+
+t.test('the claims of a token set the name, scopes and sessions of its caller', async (t) => {
+  const { issuer, audience, jwksUrl, token } = await startIssuer(t)
+  const tokens = createTokens({ issuer, audience, jwksUrl })
+  const session = randomUUID()
+  const both = ['tasks:read', 'tasks:write']
+  const allowed: [Record<string, unknown>, object][] = [
+    [{}, { name: 'token:learner', scopes: both }],
+    [{ aud: ['another', audience] }, { name: 'token:learner', scopes: both }],
+    [{ scope: ['tasks:write', 'tasks:read'] }, { name: 'token:learner', scopes: both }],
+    [{ scope: 'openid  tasks:read tasks:admin' }, { name: 'token:learner', scopes: ['tasks:read'] }],
+    [{ scope: 7 }, { name: 'token:learner', scopes: [] }],
+    [
+      { scope: undefined, sub: 'a b' },
+      { name: 'token:a b', scopes: [] },
+    ],
+    [{ sessions: [session.toUpperCase()] }, { name: 'token:learner', scopes: both, sessions: [session] }],
+    [{ sessions: session }, { name: 'token:learner', scopes: both, sessions: [session] }],
+    [{ sessions: [] }, { name: 'token:learner', scopes: both, sessions: [] }],
+  ]
+  for (const [claims, caller] of allowed) {
+    t.strictSame(await tokens.verify(await token(claims)), caller, JSON.stringify(claims))
+  }
+})
+
+t.test('an invalid token returns 401 and is not echoed', async (t) => {
+  const { issuer, audience, jwksUrl, token, first, key } = await startIssuer(t)
+  const tokens = createTokens({ issuer, audience, jwksUrl })
+  const now = Math.floor(Date.now() / 1000)
+  const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
+  const claims = { iss: issuer, aud: audience, sub: 'a', scope: 'tasks:read', exp: now + 60 }
+  const unsigned = (alg: string) => `${encode({ alg, kid: first.kid })}.${encode(claims)}`
+  // The public key as the secret of an HMAC. A verifier that trusts the algorithm in the token accepts it.
+  const secret = await exportSPKI(first.publicKey)
+  const hmac = createHmac('sha256', secret).update(unsigned('HS256')).digest('base64url')
+  const good = await token()
+  const [header, , signature] = good.split('.')
+  const invalid: Record<string, string> = {
+    expired: await token({ exp: now - 60 }),
+    'without an expiry': await token({ exp: undefined }),
+    'not valid yet': await token({ nbf: now + 60 }),
+    'from another issuer': await token({ iss: 'https://issuer.test.evil.test' }),
+    'for another audience': await token({ aud: 'another' }),
+    'without an audience': await token({ aud: undefined }),
+    'without a subject': await token({ sub: undefined }),
+    'with an empty subject': await token({ sub: '' }),
+    'with a NUL in the subject': await token({ sub: 'a\0' }),
+    'with sessions that are not UUIDs': await token({ sessions: ['all'] }),
+    'with an object as sessions': await token({ sessions: { all: true } }),
+    'with null as sessions': await token({ sessions: null }),
+    'signed with an unknown key': await token({}, { by: await key() }),
+    'signed with an unknown key under the key id of the issuer': await token(
+      {},
+      { by: { ...(await key()), kid: first.kid } },
+    ),
+    'not signed': `${unsigned('none')}.`,
+    'signed with the public key': `${unsigned('HS256')}.${hmac}`,
+    'with changed claims': `${header}.${encode({ ...claims, sub: 'admin' })}.${signature}`,
+    'with a truncated signature': good.slice(0, -4),
+    'of four empty parts': '...',
+    'of two parts': 'a.b',
+    'of five parts': `${good}.a.b`,
+    'with a header that is not JSON': `YQ.${good.split('.').slice(1).join('.')}`,
+    'with a critical extension': `${encode({ alg: 'ES256', kid: first.kid, crit: ['x'], x: 1 })}.${encode(claims)}.${signature}`,
+  }
+  for (const [what, given] of Object.entries(invalid)) {
+    const error = await tokens.verify(given).catch((error) => error)
+    t.ok(error instanceof RefusedToken, `${what}: ${error}`)
+    t.equal(tokens.recall(given), undefined, what)
+  }
+  const { call } = await serve(t, { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, JWT_JWKS_URL: jwksUrl })
+  t.equal((await call('GET', '/tasks', undefined, bearer(good))).status, 200)
+  for (const [what, given] of Object.entries(invalid)) {
+    const { status, headers, body } = await call('GET', '/tasks', undefined, bearer(given))
+    t.equal(status, 401, what)
+    t.match(headers['www-authenticate'], 'error="invalid_token"')
+    t.notMatch(JSON.stringify(body), given)
+  }
+})
+
+t.test('a verified token is cached for five minutes, and never past its expiry', async (t) => {
+  const { issuer, audience, jwksUrl, token } = await startIssuer(t)
+  let now = Date.now()
+  const tokens = createTokens({ issuer, audience, jwksUrl }, () => now)
+  const exp = (seconds: number) => ({ exp: Math.floor(now / 1000) + seconds })
+  const [long, short] = [await token(exp(3600)), await token(exp(60))]
+  t.equal(tokens.recall(long), undefined)
+  const caller = await tokens.verify(long)
+  await tokens.verify(short)
+  t.equal(tokens.recall(long), caller)
+  t.ok(tokens.recall(short))
+  now += 70_000
+  t.ok(tokens.recall(long))
+  t.equal(tokens.recall(short), undefined)
+  await t.rejects(tokens.verify(short), /expired/)
+  now += 4 * 60_000
+  t.equal(tokens.recall(long), undefined)
+  t.strictSame(await tokens.verify(long), caller)
+})
+
+t.test('the keys of the issuer are cached, also while tokens have unknown signatures', async (t) => {
+  const { settings, state, token, key } = await startIssuer(t)
+  const { call } = await serve(t, settings)
+  const status = async (token: string) => (await call('GET', '/tasks', undefined, bearer(token))).status
+  t.equal(await status(await token()), 200)
+  t.equal(await status(await token({ sub: 'b' })), 200)
+  t.equal(state.asked, 1, 'the keys are cached')
+  const unknown = await key()
+  for (let i = 0; i < 10; i++) t.equal(await status(await token({}, { by: unknown })), 401)
+  t.ok(state.asked <= 2, `${state.asked} requests`)
+})
+
+t.test(
+  'while the issuer is unreachable, keys and cached tokens work and other tokens return 503',
+  async (t) => {
+    const { settings, state, token, close } = await startIssuer(t)
+    state.status = 500
+    const { call } = await serve(t, { ...settings, ...withKeys })
+    const list = (credential: string) => call('GET', '/tasks', undefined, bearer(credential))
+    const known = await token({ sub: 'known' })
+    const unavailable = await list(known)
+    t.match(unavailable, { status: 503, body: { error_code: 'issuer_unavailable' } })
+    t.match(unavailable.headers['retry-after'], /^\d+$/)
+    state.status = 200
+    t.equal((await list(known)).status, 200)
+    await close()
+    t.equal((await list(known)).status, 200)
+    t.equal((await list(key)).status, 200)
+    const { call: another } = await serve(t, settings)
+    t.equal((await another('GET', '/tasks', undefined, bearer(known))).status, 503)
+  },
+)
+
+t.test('a caller with sessions can create only in those sessions', (t) => {
+  const [a, b, other] = [randomUUID(), randomUUID(), randomUUID()]
+  const caller = (sessions?: string[]) => ({ name: 'x', scopes: [], ...(sessions && { sessions }) })
+  for (const given of [a, null, undefined]) t.equal(sessionFor(caller(), given), given)
+  for (const given of [a, a.toUpperCase()]) t.equal(sessionFor(caller([a]), given)?.toLowerCase(), a)
+  for (const given of [null, undefined])
+    t.equal(sessionFor(caller([a]), given), a, 'defaults to the only session')
+  t.equal(sessionFor(caller([a, b]), b), b)
+  const invalid: [string[], string | null | undefined, RegExp][] = [
+    [[a], other, /must be the session of the key or token/],
+    [[a, b], other, /must be one of the sessions of the key or token/],
+    [[a, b], undefined, /must be one of the sessions of the key or token/],
+    [[a, b], null, /must be one of the sessions of the key or token/],
+    [[], undefined, /has access to no session/],
+    [[], other, /has access to no session/],
+  ]
+  for (const [sessions, given, detail] of invalid) {
+    t.throws(() => sessionFor(caller(sessions), given), {
+      code: 'validation_error',
+      message: detail,
+      extras: { error_count: 1, errors: [{ in: 'body', path: 'session_id', allowed: sessions }] },
+    })
+  }
+  t.end()
+})
+
+t.test(
+  'an Idempotency-Key returns nothing from a session that its caller can no longer access',
+  async (t) => {
+    const { settings, token } = await startIssuer(t)
+    const { call } = await serve(t, settings)
+    const create = async (session: string) => {
+      const credential = await token({ sessions: [session] })
+      return call('POST', '/tasks', { title: 'a' }, bearer(credential, { 'idempotency-key': 'step-1' }))
+    }
+    const [former, current] = [randomUUID(), randomUUID()]
+    const first = await create(former)
+    t.match(first, { status: 201, body: { session_id: former } })
+    const again = await create(former)
+    t.match(again.headers, { 'idempotency-replayed': 'true' })
+    t.same(again.body, first.body)
+    const { status, text } = await create(current)
+    t.equal(status, 422)
+    t.notMatch(text, former)
+    t.notMatch(text, first.body.id)
+  },
+)
