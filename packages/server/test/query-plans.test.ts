@@ -1,0 +1,152 @@
+import { randomUUID } from 'node:crypto'
+import { sql } from 'drizzle-orm'
+import postgres from 'postgres'
+import t from 'tap'
+import type { Database } from '../src/db/database.js'
+import { openDatabase } from '../src/db/open.js'
+import { anonymous, type Caller } from '../src/http/caller.js'
+import { options, postgresMissing, startPostgres, storesOf } from './support.js'
+
+const skip = (!process.env.CI && postgresMissing()) || false
+
+async function rows({ db }: Database, statement: ReturnType<typeof sql>): Promise<any[]> {
+  return (await db.execute(statement)) as any
+}
+
+t.test('each call is one prepared statement that uses an index for every scan', { skip }, async (t) => {
+  const { newDatabase } = await startPostgres(t)
+  const url = await newDatabase()
+  const database = await openDatabase(url, { ...options, poolSize: 1, statementTimeout: 60_000 })
+  const { db } = database
+  // 5000 sessions with 4 batches of 10 tasks each.
+  const uuidOf = (kind: string, n: ReturnType<typeof sql>) => sql`md5(${sql.raw(`'${kind}'`)} || ${n})::uuid`
+  await db.execute(sql`
+    insert into batches (id, session_id, created_at)
+    select ${uuidOf('batch', sql`n`)}, ${uuidOf('session', sql`n / 4`)}, now() - n * interval '1 second'
+    from generate_series(0, 19999) n`)
+  await db.execute(sql`
+    insert into tasks (id, session_id, batch_id, position, title, status, priority, due_date, completed_at, updated_at)
+    select ${uuidOf('task', sql`n`)}, ${uuidOf('session', sql`n / 40`)}, ${uuidOf('batch', sql`n / 10`)}, n % 10, 'a',
+      (enum_range(null::task_status))[n % 3 + 1], (enum_range(null::task_priority))[n % 4],
+      now() + n % 1000 * interval '1 hour', case when n % 3 = 2 then now() end, now() - n * interval '1 second'
+    from generate_series(0, 199999) n`)
+  await db.execute(sql`
+    insert into idempotency_keys (caller, key, fingerprint, json, version, created_at)
+    select 'anonymous', 'old ' || n, '', '{}', '', now() - n * interval '1 minute' from generate_series(0, 19999) n`)
+  await db.execute(sql`vacuum analyze idempotency_keys`)
+  await db.execute(sql`vacuum analyze tasks`)
+  await db.execute(sql`vacuum analyze batches`)
+  const [{ session_id, batch_id }] = await rows(database, sql`select session_id, batch_id from tasks limit 1`)
+  const ids = (await rows(database, sql`select id from tasks limit 500`)).map(({ id }) => id as string)
+
+  // The statements that the driver sends.
+  const sent: { statement: string; parameters: unknown[] }[] = []
+  const { options: driver } = (db as any).$client
+  driver.debug = (_connection: number, statement: string, parameters: unknown[]) =>
+    sent.push({ statement, parameters: [...parameters] })
+
+  const { tasks, batches } = storesOf(database)
+  const restricted: Caller = { ...anonymous, sessions: [session_id, randomUUID()] }
+  let keys = 0
+  const once = () => ({ caller: 'anonymous', key: `new ${keys++}`, fingerprint: '' })
+  const plan = Array.from({ length: 500 }, (_, n) => ({ title: `${n}`, status: 'pending' as const }))
+  const calls: Record<string, () => Promise<unknown>> = {
+    'create a task': () => tasks.create({ title: 'a', status: 'pending' }),
+    'create a task with a key': () => tasks.create({ title: 'a', status: 'pending' }, once()),
+    'get a task': () => tasks.get(anonymous, ids[0]!),
+    'update a task': () => tasks.update(anonymous, ids[0]!, { status: 'completed' }),
+    'update a task of a version': () => tasks.update(anonymous, ids[0]!, {}, ['2025-12-06T10:00:00.000Z']),
+    'update 500 tasks': () =>
+      tasks.updateMany(
+        anonymous,
+        ids.map((id) => ({ id, title: 'b' })),
+      ),
+    'delete a task': () => tasks.delete(anonymous, ids[0]!),
+    'delete a task of a version': () => tasks.delete(anonymous, ids[0]!, ['2025-12-06T10:00:00.000Z']),
+    'delete 500 tasks': () => tasks.deleteMany(anonymous, ids),
+    'create a batch of 500': () => batches.create({ session_id, tasks: plan }),
+    'create a batch of 500 with a key': () => batches.create({ session_id, tasks: plan }, once()),
+    'get a batch': () => batches.get(anonymous, batch_id),
+    'list the batches of a session': () => batches.list(anonymous, { session_id, page: 2, limit: 3 }),
+    'get the latest batch of a session': () => batches.latest(anonymous, session_id),
+    'get the latest batch of a session without any': () => batches.latest(anonymous, randomUUID()),
+    'get a task as the caller of two sessions': () => tasks.get(restricted, ids[0]!),
+    'update 500 tasks as the caller of two sessions': () =>
+      tasks.updateMany(
+        restricted,
+        ids.map((id) => ({ id, title: 'b' })),
+      ),
+    'delete 500 tasks as the caller of two sessions': () => tasks.deleteMany(restricted, ids),
+    'list the tasks of two sessions': () =>
+      tasks.list(restricted, { sort_by: 'updated_at', order: 'desc', page: 1, limit: 3 }),
+    'list the batches of two sessions': () => batches.list(restricted, { page: 1, limit: 3 }),
+    'get the latest batch of two sessions': () => batches.latest(restricted, undefined),
+  }
+  const status = 'pending' as const
+  for (const [name, filter] of Object.entries({
+    'of a session': { session_id },
+    'of a session with a status': { session_id, status },
+    'of a batch': { batch_id },
+    'of a batch with a status': { batch_id, status },
+    'of a batch and its session': { batch_id, session_id, status },
+  })) {
+    for (const sort_by of ['updated_at', 'created_at', 'due_date', 'priority', 'status'] as const) {
+      for (const order of ['asc', 'desc'] as const) {
+        calls[`list the tasks ${name} by ${sort_by} ${order}`] = () =>
+          tasks.list(anonymous, { ...filter, sort_by, order, page: 2, limit: 3 })
+      }
+    }
+  }
+
+  const other = postgres(url, { max: 1, onnotice: () => {} })
+  for (const [name, call] of Object.entries(calls)) {
+    sent.length = 0
+    await call()
+    t.equal(sent.length, 1, `${name}: one statement`)
+    const [{ statement, parameters }] = sent as [(typeof sent)[0]]
+    // The second call uses the prepared statement of the first.
+    await call()
+    t.equal(sent[1]!.statement, statement)
+    for (const mode of ['force_generic_plan', 'force_custom_plan']) {
+      const scans = scansOf(await explain(other, statement, parameters, mode))
+      t.ok(scans.length > 0 || name.startsWith('create'), `${name}: has scans`)
+      t.strictSame(
+        scans.filter(({ bound }) => !bound).map(({ node }) => node),
+        [],
+        `${name}: an index condition bounds every scan (${mode})`,
+      )
+    }
+  }
+  driver.debug = false
+  const prepared = await rows(database, sql`select statement from pg_prepared_statements`)
+  t.equal(
+    new Set(prepared.map(({ statement }) => statement)).size,
+    prepared.length,
+    'no statement is prepared twice',
+  )
+  await other.end()
+  await database.close()
+})
+
+/** Returns the plan of a statement. */
+async function explain(client: postgres.Sql, statement: string, parameters: unknown[], mode: string) {
+  const literals = parameters.map((value) =>
+    value === null || value === undefined ? 'null' : `'${String(value).replaceAll("'", "''")}'`,
+  )
+  await client.unsafe(`set plan_cache_mode = ${mode}`)
+  await client.unsafe(`prepare call as ${statement}`)
+  const [explained] = await client.unsafe(`explain (format json) execute call(${literals})`)
+  await client.unsafe('deallocate call')
+  return explained!['QUERY PLAN'][0].Plan
+}
+
+/** Returns every scan of a table or an index in a plan, and whether an index condition bounds it. */
+function scansOf(plan: any): { node: string; bound: boolean }[] {
+  const below = (plan.Plans ?? []).flatMap(scansOf)
+  const of = plan['Relation Name'] ?? plan['Index Name']
+  if (of === undefined || !plan['Node Type'].includes('Scan')) return below
+  // A bitmap heap scan reads the rows that the index scans below it found, and a TID scan those of another scan.
+  const bound =
+    plan['Index Cond'] !== undefined || ['Bitmap Heap Scan', 'Tid Scan'].includes(plan['Node Type'])
+  return [{ node: `${plan['Node Type']} on ${of}`, bound }, ...below]
+}
