@@ -9,7 +9,7 @@ import { postgresMissing, startPostgres } from './support.js'
 
 const skip = (!process.env.CI && postgresMissing()) || false
 
-/** Work that ends when it is told to, and notes that it has begun. */
+/** Work that ends when `end` is called, and records when it starts. */
 function work(begun: string[], name: string) {
   let end = (_error?: Error) => {}
   const run = () => {
@@ -21,27 +21,27 @@ function work(begun: string[], name: string) {
   return { run, end: (error?: Error) => end(error) }
 }
 
-t.test('work begins in the order in which it came, as soon as there is a place', async (t) => {
+t.test('calls start in the order of arrival, as soon as a place is free', async (t) => {
   const gate = new Gate(2)
   const begun: string[] = []
   const works = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((name) => work(begun, name))
   const results = works.map(({ run }) => gate.run('ordinary', run))
   await sleep()
-  t.same(begun, ['a', 'b', 'c', 'd'], 'four on the connection that is not for pings')
+  t.same(begun, ['a', 'b', 'c', 'd'], 'four on the connection that is not reserved for pings')
   works[1]!.end()
   await results[1]
-  await until('the next begins', () => begun.length === 5)
+  await until('the next call starts', () => begun.length === 5)
   works[0]!.end(new Error('failed'))
   await t.rejects(results[0]!, { message: 'failed' })
-  await until('a failure frees its place, too', () => begun.length === 6)
+  await until('a failed call frees its place', () => begun.length === 6)
   t.same(begun, ['a', 'b', 'c', 'd', 'e', 'f'])
   for (const name of [2, 3, 4, 5]) works[name]!.end()
-  await until('the last begins', () => begun.length === 7)
+  await until('the last call starts', () => begun.length === 7)
   works[6]!.end()
   await results[6]
 })
 
-t.test('a scan waits until it has a connection of its own, and nothing is sent behind it', async (t) => {
+t.test('a scan waits for a connection of its own, and no call is queued behind it', async (t) => {
   const gate = new Gate(3)
   const begun: string[] = []
   const [a, b, c, scan, other, d, e] = ['a', 'b', 'c', 'scan', 'other scan', 'd', 'e'].map((name) =>
@@ -54,13 +54,13 @@ t.test('a scan waits until it has a connection of its own, and nothing is sent b
   t.same(begun, ['a', 'b', 'c'])
   a!.end()
   await sleep()
-  t.same(begun, ['a', 'b', 'c'], 'there are two connections, and both have work')
+  t.same(begun, ['a', 'b', 'c'], 'both connections are in use')
   b!.end()
   await sleep()
   t.same(begun, ['a', 'b', 'c', 'scan'])
   c!.end()
   await sleep()
-  t.same(begun, ['a', 'b', 'c', 'scan', 'd'], 'one scan at a time, and one other on the other connection')
+  t.same(begun, ['a', 'b', 'c', 'scan', 'd'], 'one scan at a time, and one call on the other connection')
   scan!.end()
   d!.end()
   await sleep()
@@ -70,8 +70,8 @@ t.test('a scan waits until it has a connection of its own, and nothing is sent b
   await Promise.all(all)
 })
 
-t.test('what is too much is refused at once, and what waits too long then', async (t) => {
-  // As the sockets of those who wait do.
+t.test('a call is rejected at once if the queue is full, and later if it waits too long', async (t) => {
+  // Keeps the process alive, as the sockets of waiting clients do.
   const alive = setInterval(() => {}, 1000)
   t.teardown(() => clearInterval(alive))
   const gate = new Gate(1)
@@ -93,7 +93,7 @@ t.test('what is too much is refused at once, and what waits too long then', asyn
   t.equal(await gate.run('ordinary', async () => 'as before'), 'as before')
 })
 
-t.test('a service whose places are all taken', { skip }, async (t) => {
+t.test('a service at its limit of concurrent calls', { skip }, async (t) => {
   const { newDatabase } = await startPostgres(t)
   const database = await newDatabase()
   const server = startServer(t, {
@@ -119,14 +119,14 @@ t.test('a service whose places are all taken', { skip }, async (t) => {
   const task = await path(t)
   const other = postgres(database, { max: 2, onnotice: () => {} })
   t.teardown(() => other.end())
-  /** Runs it while somebody else holds the row of the task. */
+  /** Calls `run` while another connection locks the row of the task. */
   const whileHeld = (run: () => Promise<void>) =>
     other.begin(async (sql) => {
       await sql`select from tasks where id = ${task.split('/').at(-1)!} for update`
       await run()
     })
 
-  await t.test('refuses the next with 503 before long, and still says how it is', async (t) => {
+  await t.test('the next call returns 503 within 2 s, and the probes still succeed', async (t) => {
     await whileHeld(async () => {
       const held = Array.from({ length: 8 }, () => call('PUT', task, { title: 'b' }))
       await sleep(100)
@@ -144,12 +144,12 @@ t.test('a service whose places are all taken', { skip }, async (t) => {
         t.equal(status, 503)
         t.match(JSON.parse(text), { error_code: 'timeout' })
       }
-      t.equal((await call('GET', task)).status, 503, 'a place is taken until its statement is done')
+      t.equal((await call('GET', task)).status, 503, 'a place stays taken until its statement ends')
     })
     await until('it works again', async () => (await call('GET', task)).status === 200)
   })
 
-  await t.test('has all its places again, though callers went away or were told a timeout', async (t) => {
+  await t.test('every place is free again after clients disconnect or time out', async (t) => {
     for (let round = 0; round < 3; round++) {
       await whileHeld(async () => {
         const calls = Array.from({ length: 16 }, () =>
@@ -169,11 +169,11 @@ t.test('a service whose places are all taken', { skip }, async (t) => {
     await whileHeld(async () => {
       const calls = Array.from({ length: 9 }, () => call('PUT', task, { title: 'd' }))
       const codes = (await Promise.all(calls)).map(({ text }) => JSON.parse(text).error_code)
-      t.same(codes.sort(), ['overloaded', ...Array(8).fill('timeout')], 'eight have a place')
+      t.same(codes.sort(), ['overloaded', ...Array(8).fill('timeout')], 'there are eight places')
     })
   })
 
-  await t.test('answers HEAD and GET of everything with a small pool', async (t) => {
+  await t.test('eight concurrent HEAD and GET calls succeed on a pool of three', async (t) => {
     const answers = await Promise.all(
       Array.from({ length: 8 }, (_, n) => call(n % 2 ? 'HEAD' : 'GET', n < 4 ? '/api/v1/tasks' : task)),
     )

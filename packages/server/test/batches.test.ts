@@ -35,32 +35,35 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     t.same((await call('GET', `/batches/${body.id}`)).body, body)
   })
 
-  await t.test('a batch needs neither session nor reason, and takes null for both', async (t) => {
-    for (const nothing of [{}, { session_id: null, reason: null }]) {
-      const { status, body } = await call('POST', '/batches', { ...nothing, tasks: [{ title: 'a' }] })
+  await t.test('session_id and reason of a batch are optional and may be null', async (t) => {
+    for (const omitted of [{}, { session_id: null, reason: null }]) {
+      const { status, body } = await call('POST', '/batches', { ...omitted, tasks: [{ title: 'a' }] })
       t.equal(status, 201)
       t.match(body, { session_id: null, reason: null, tasks: [{ session_id: null }] })
     }
   })
 
-  await t.test('tasks have the session of their batch; one given in an item has no effect', async (t) => {
-    const session_id = randomUUID()
-    const batch = await plan(
-      [
-        { title: 'a', session_id: randomUUID() },
-        { title: 'b', session_id: null },
-      ],
-      session_id,
-    )
-    t.same(
-      batch.tasks.map((task: { session_id: string }) => task.session_id),
-      [session_id, session_id],
-    )
-    const { body } = await call('POST', '/batches', { tasks: [{ title: 'a', session_id }] })
-    t.equal(body.tasks[0].session_id, null)
-  })
+  await t.test(
+    'tasks have the session of their batch, and a session_id in an item has no effect',
+    async (t) => {
+      const session_id = randomUUID()
+      const batch = await plan(
+        [
+          { title: 'a', session_id: randomUUID() },
+          { title: 'b', session_id: null },
+        ],
+        session_id,
+      )
+      t.same(
+        batch.tasks.map((task: { session_id: string }) => task.session_id),
+        [session_id, session_id],
+      )
+      const { body } = await call('POST', '/batches', { tasks: [{ title: 'a', session_id }] })
+      t.equal(body.tasks[0].session_id, null)
+    },
+  )
 
-  await t.test('a batch with one invalid task is refused whole', async (t) => {
+  await t.test('a batch with one invalid task returns 422 and creates nothing', async (t) => {
     const tasks = [{ title: 'a' }, { title: 'b', status: 'done' }]
     const { status, body } = await call('POST', '/batches', { tasks })
     t.equal(status, 422)
@@ -77,30 +80,33 @@ onEachDatabase(async (t, { call, plan, clear }) => {
       tasks.map((task) => task.title),
     )
     t.same((await call('GET', `/batches/${batch.id}`)).body, batch)
-    for (const wrong of [[], [...tasks, { title: 'a' }]]) {
-      const { status, body } = await call('POST', '/batches', { tasks: wrong })
+    for (const invalid of [[], [...tasks, { title: 'a' }]]) {
+      const { status, body } = await call('POST', '/batches', { tasks: invalid })
       t.equal(status, 422)
       t.equal(body.errors[0].path, 'tasks')
     }
   })
 
-  await t.test('a batch shows its tasks as they are now, still in order, without deleted ones', async (t) => {
-    const batch = await plan([{ title: 'a' }, { title: 'b' }, { title: 'c' }, { title: 'd' }])
-    const [a, b, , d] = batch.tasks
-    await call('PUT', `/tasks/${d.id}`, { status: 'completed' })
-    await call('PUT', '/tasks/bulk', { tasks: [{ id: a.id, title: 'A' }] })
-    await call('DELETE', `/tasks/${b.id}`)
-    for (const path of [`/batches/${batch.id}`, '/batches/latest']) {
-      const { body } = await call('GET', path)
-      t.equal(titles(body.tasks), 'Acd')
-      t.equal(body.tasks[2].status, 'completed')
-    }
-    t.equal(titles((await call('GET', '/batches')).body.items[0].tasks), 'Acd')
-    await call('DELETE', '/tasks/bulk', { ids: batch.tasks.map((task: { id: string }) => task.id) })
-    t.same((await call('GET', `/batches/${batch.id}`)).body, { ...batch, tasks: [] })
-  })
+  await t.test(
+    'a batch returns the current state of its tasks, in order and without deleted ones',
+    async (t) => {
+      const batch = await plan([{ title: 'a' }, { title: 'b' }, { title: 'c' }, { title: 'd' }])
+      const [a, b, , d] = batch.tasks
+      await call('PUT', `/tasks/${d.id}`, { status: 'completed' })
+      await call('PUT', '/tasks/bulk', { tasks: [{ id: a.id, title: 'A' }] })
+      await call('DELETE', `/tasks/${b.id}`)
+      for (const path of [`/batches/${batch.id}`, '/batches/latest']) {
+        const { body } = await call('GET', path)
+        t.equal(titles(body.tasks), 'Acd')
+        t.equal(body.tasks[2].status, 'completed')
+      }
+      t.equal(titles((await call('GET', '/batches')).body.items[0].tasks), 'Acd')
+      await call('DELETE', '/tasks/bulk', { ids: batch.tasks.map((task: { id: string }) => task.id) })
+      t.same((await call('GET', `/batches/${batch.id}`)).body, { ...batch, tasks: [] })
+    },
+  )
 
-  await t.test('batches are listed newest first, all or of a session, a page at a time', async (t) => {
+  await t.test('batches are listed newest first, with paging and a filter by session', async (t) => {
     const session_id = randomUUID()
     for (let i = 0; i < 12; i++) await plan([{ title: `${i}` }], i % 2 ? session_id : undefined)
     const first = (await call('GET', '/batches')).body
@@ -133,23 +139,20 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     })
   })
 
-  await t.test(
-    'the latest batch is the newest one, of all or of a session, and null when there is none',
-    async (t) => {
-      const none = await call('GET', '/batches/latest')
-      t.equal(none.status, 200)
-      t.equal(none.text, 'null')
-      const session_id = randomUUID()
-      await plan([{ title: 'a' }], session_id)
-      const latestOfSession = await plan([{ title: 'b' }], session_id)
-      const latest = await plan([{ title: 'c' }])
-      t.same((await call('GET', '/batches/latest')).body, latest)
-      t.same((await call('GET', `/batches/latest?session_id=${session_id}`)).body, latestOfSession)
-      t.equal((await call('GET', `/batches/latest?session_id=${randomUUID()}`)).text, 'null')
-    },
-  )
+  await t.test('the latest batch is the newest of all or of one session, or null', async (t) => {
+    const none = await call('GET', '/batches/latest')
+    t.equal(none.status, 200)
+    t.equal(none.text, 'null')
+    const session_id = randomUUID()
+    await plan([{ title: 'a' }], session_id)
+    const latestOfSession = await plan([{ title: 'b' }], session_id)
+    const latest = await plan([{ title: 'c' }])
+    t.same((await call('GET', '/batches/latest')).body, latest)
+    t.same((await call('GET', `/batches/latest?session_id=${session_id}`)).body, latestOfSession)
+    t.equal((await call('GET', `/batches/latest?session_id=${randomUUID()}`)).text, 'null')
+  })
 
-  await t.test('an unknown batch is 404', async (t) => {
+  await t.test('an unknown batch returns 404', async (t) => {
     const { status, body } = await call('GET', `/batches/${randomUUID()}`)
     t.equal(status, 404)
     t.equal(body.error_code, 'batch_not_found')

@@ -22,7 +22,7 @@ t.test('settings are read from text', async (t) => {
   t.notOk('HOME' in config)
 })
 
-t.test('an invalid or misspelt setting is named', async (t) => {
+t.test('an invalid or misspelt setting is reported with its name', async (t) => {
   const wrong: [Record<string, string>, string][] = [
     [{ PORT: 'http' }, 'PORT must be a whole number from 0 to 65535'],
     [{ PORT: '65536' }, 'PORT must be a whole number from 0 to 65535'],

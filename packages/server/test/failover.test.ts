@@ -8,7 +8,7 @@ import { type Answer, freePort, openApi, options, postgresMissing, startPostgres
 
 const skip = (!process.env.CI && postgresMissing()) || false
 
-/** A connection of an operator, who changes what servers are. */
+/** A connection that changes whether a server is read-only. */
 function operate(t: Test, url: string) {
   const operator = postgres(url, { max: 1, onnotice: () => {} })
   t.teardown(() => operator.end())
@@ -33,7 +33,7 @@ t.test('several servers in DATABASE_URL', { skip }, async (t) => {
   const atFirst = operate(t, url)
   const atSecond = operate(t, url.replace(firstHost, secondHost))
 
-  // Nobody listens at the first, and the next is a standby.
+  // Nothing listens on the first port, and the next server is a standby.
   const hosts = `127.0.0.1:${await freePort()},${secondHost},${firstHost}`
   const several = `${url.replace(firstHost, hosts)}?target_session_attrs=read-write`
   const database = await openDatabase(several, { ...options, statementTimeout: 500 })
@@ -42,12 +42,12 @@ t.test('several servers in DATABASE_URL', { skip }, async (t) => {
   t.teardown(() => app.close())
 
   const create = () => call('POST', '/tasks', { title: 'a' })
-  /** As many at once as reach every connection of the pool. */
+  /** Enough concurrent calls to use every connection of the pool. */
   const createMany = () => Promise.all(Array.from({ length: 30 }, create))
   const statuses = (answers: Answer[]) => [...new Set(answers.map(({ status }) => status))]
   const unavailable = (answers: Answer[]) =>
     answers.every(({ body }) => body.error_code === 'database_unavailable')
-  /** Calls until all succeed, as callers who try again do; every answer before is one that says so. */
+  /** Retries until all calls succeed. Until then, each one returns database_unavailable. */
   const recover = async (t: Test) => {
     let answers: Answer[] = []
     await until('every connection is to the primary', async () => {
@@ -58,16 +58,16 @@ t.test('several servers in DATABASE_URL', { skip }, async (t) => {
     return answers
   }
 
-  await t.test('it writes to the primary, wherever that stands among them', async (t) => {
+  await t.test('writes go to the primary, at any place in the URL', async (t) => {
     t.equal(database.location, `PostgreSQL at ${hosts}/${url.split('/').at(-1)}`)
     t.strictSame(statuses(await createMany()), [201])
     await database.ping()
   })
 
-  await t.test('it leaves a server that became read-only for the one that is primary now', async (t) => {
+  await t.test('after a server becomes read-only, calls use the new primary', async (t) => {
     const [{ id }] = (await createMany()).map(({ body }) => body)
     const [before] = await atFirst.sql`select pg_current_wal_lsn() as lsn`
-    await until('the standby has it all', async () => {
+    await until('the standby has caught up', async () => {
       const [there] = await atSecond.sql`select pg_last_wal_replay_lsn() >= ${before!.lsn}::pg_lsn as all`
       return there!.all
     })
@@ -78,17 +78,20 @@ t.test('several servers in DATABASE_URL', { skip }, async (t) => {
     t.equal((await call('GET', `/tasks/${id}`)).status, 200)
   })
 
-  await t.test('without a primary it says so at once, and goes on with the next one', async (t) => {
-    await atSecond.setReadOnly('on')
-    await createMany()
-    const start = performance.now()
-    t.ok(unavailable(await createMany()))
-    t.ok(performance.now() - start < 2000, 'nobody is kept waiting')
-    await atFirst.setReadOnly('off')
-    await recover(t)
-  })
+  await t.test(
+    'without a primary calls fail at once, and they succeed when there is one again',
+    async (t) => {
+      await atSecond.setReadOnly('on')
+      await createMany()
+      const start = performance.now()
+      t.ok(unavailable(await createMany()))
+      t.ok(performance.now() - start < 2000, 'no call waits')
+      await atFirst.setReadOnly('off')
+      await recover(t)
+    },
+  )
 
-  await t.test('it gives up connections to a server that is cut off', async (t) => {
+  await t.test('connections to an unreachable server are closed', async (t) => {
     await atSecond.setReadOnly('off')
     const backends =
       await atFirst.sql`select pid from pg_stat_activity where application_name = 'aklp-task-server'`
@@ -97,14 +100,14 @@ t.test('several servers in DATABASE_URL', { skip }, async (t) => {
     t.ok(stopped.length > 1)
     for (const pid of stopped) process.kill(pid, 'SIGSTOP')
     try {
-      t.ok(unavailable(await createMany()), 'their answers never come')
+      t.ok(unavailable(await createMany()), 'the server never responds')
       await recover(t)
     } finally {
       for (const pid of stopped) process.kill(pid, 'SIGCONT')
     }
   })
 
-  await t.test('at start, it waits for one of them to be the primary', async () => {
+  await t.test('a start waits until one of the servers is the primary', async () => {
     await atFirst.setReadOnly('on')
     await atSecond.setReadOnly('on')
     const waits: string[] = []
@@ -115,30 +118,34 @@ t.test('several servers in DATABASE_URL', { skip }, async (t) => {
   })
 })
 
-t.test('a name that leads to another server is looked up again', { skip }, async (t) => {
-  const { newDatabase } = await startPostgres(t)
-  const url = await newDatabase()
-  const { sql, setReadOnly } = operate(t, url)
-  const database = await openDatabase(url, options)
-  const { app, call } = await openApi(database)
-  const backends = async () => {
-    const rows = await sql`select pid from pg_stat_activity
+t.test(
+  'a connection is closed when its server becomes read-only, so that the host name is resolved again',
+  { skip },
+  async (t) => {
+    const { newDatabase } = await startPostgres(t)
+    const url = await newDatabase()
+    const { sql, setReadOnly } = operate(t, url)
+    const database = await openDatabase(url, options)
+    const { app, call } = await openApi(database)
+    const backends = async () => {
+      const rows = await sql`select pid from pg_stat_activity
       where application_name = 'aklp-task-server' and query like '%tasks%'`
-    return rows.map(({ pid }) => pid)
-  }
-  t.equal((await call('POST', '/tasks', { title: 'a' })).status, 201)
-  const before = await backends()
-  t.equal(before.length, 1)
-  await setReadOnly('on')
-  t.match(await call('POST', '/tasks', { title: 'a' }), { body: { error_code: 'database_unavailable' } })
-  await until('the connection is closed', async () => (await backends()).length === 0)
-  await setReadOnly('off')
-  t.equal((await call('POST', '/tasks', { title: 'a' })).status, 201)
-  await app.close()
-  await database.close()
-})
+      return rows.map(({ pid }) => pid)
+    }
+    t.equal((await call('POST', '/tasks', { title: 'a' })).status, 201)
+    const before = await backends()
+    t.equal(before.length, 1)
+    await setReadOnly('on')
+    t.match(await call('POST', '/tasks', { title: 'a' }), { body: { error_code: 'database_unavailable' } })
+    await until('the connection is closed', async () => (await backends()).length === 0)
+    await setReadOnly('off')
+    t.equal((await call('POST', '/tasks', { title: 'a' })).status, 201)
+    await app.close()
+    await database.close()
+  },
+)
 
-t.test('target_session_attrs that the driver does not know is told', async (t) => {
+t.test('an unknown target_session_attrs is reported', async (t) => {
   await t.rejects(openDatabase('postgres://u:secret@h1,h2/d?target_session_attrs=any', options), {
     message: 'DATABASE_URL: target_session_attrs any is not supported',
   })

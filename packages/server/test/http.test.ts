@@ -12,7 +12,7 @@ t.teardown(async () => {
 
 const json = { 'content-type': 'application/json' }
 
-t.test('a body that is no JSON is 400, and the text says where', async (t) => {
+t.test('a body that is not JSON returns 400 and the position of the error', async (t) => {
   const bodies: [string | Buffer, RegExp][] = [
     ['{', /position 1/],
     ['{"title": "a",}', /position 14/],
@@ -32,7 +32,7 @@ t.test('a body that is no JSON is 400, and the text says where', async (t) => {
   }
 })
 
-t.test('an empty body is 400 where one is needed', async (t) => {
+t.test('an empty body returns 400 if the operation needs one', async (t) => {
   for (const [method, path] of [
     ['POST', '/tasks'],
     ['PUT', `/tasks/${randomUUID()}`],
@@ -52,7 +52,7 @@ t.test('a byte order mark before the JSON is ignored', async (t) => {
   t.equal((await call('POST', '/tasks', '\uFEFF{"title": "a"}')).status, 201)
 })
 
-t.test('JSON is read under every content type that says JSON, and nothing else is read', async (t) => {
+t.test('every JSON content type is accepted and any other returns 415', async (t) => {
   for (const type of [
     'application/json',
     'application/json; charset=utf-8',
@@ -95,7 +95,7 @@ t.test('DELETE works with any content type as long as there is no body', async (
   }
 })
 
-t.test('a body over 1 MiB is 413, and one of just that size is read', async (t) => {
+t.test('a body over 1 MiB returns 413, and one of exactly 1 MiB is accepted', async (t) => {
   const around = JSON.stringify({ title: 'a', description: '' }).length
   const sized = (bytes: number) => JSON.stringify({ title: 'a', description: 'x'.repeat(bytes - around) })
   const { status, body } = await call('POST', '/tasks', sized(1024 * 1024 + 1))
@@ -108,7 +108,7 @@ t.test('a body over 1 MiB is 413, and one of just that size is read', async (t) 
   )
 })
 
-t.test('an unknown route is 404, whatever is sent to it', async (t) => {
+t.test('an unknown route returns 404 whatever its body', async (t) => {
   for (const [method, path] of [
     ['GET', '/api/v1'],
     ['GET', '/api/v1/task'],
@@ -123,13 +123,13 @@ t.test('an unknown route is 404, whatever is sent to it', async (t) => {
   }
 })
 
-t.test('a path that cannot be decoded is 400', async (t) => {
+t.test('a path that cannot be decoded returns 400', async (t) => {
   const { status, body } = await call('GET', '/api/v1/tasks/%FF')
   t.equal(status, 400)
   t.equal(body.error_code, 'bad_request')
 })
 
-t.test('another method of a known path is 405 and names those there are', async (t) => {
+t.test('an unsupported method returns 405 with the supported ones in Allow', async (t) => {
   const task = `/tasks/${randomUUID()}`
   for (const [method, path, allow] of [
     ['PATCH', task, 'DELETE, GET, HEAD, PUT'],
@@ -163,7 +163,7 @@ t.test('a trailing slash makes no difference', async (t) => {
 })
 
 t.test(
-  'X-Request-ID is echoed when it is up to 128 visible ASCII characters, and made otherwise',
+  'X-Request-ID is echoed if it has 1 to 128 visible ASCII characters, and generated otherwise',
   async (t) => {
     const idOf = async (given?: string, path = '/tasks') => {
       const { headers, body } = await call(
@@ -187,7 +187,7 @@ t.test(
   },
 )
 
-t.test('health says that service and database work, and in which version', async (t) => {
+t.test('health returns the status of service and database, and the version', async (t) => {
   const { status, body } = await call('GET', '/health')
   t.equal(status, 200)
   t.match(body, { status: 'healthy', version: /^\d+\.\d+\.\d+/, database: 'healthy' })
@@ -214,7 +214,7 @@ t.test('50 probes at the same time share one ping', async (t) => {
   t.equal(pings, 2, 'a later probe pings again')
 })
 
-t.test('a problem names its kind, its status, its place and its request', async (t) => {
+t.test('a problem has type, status, instance and request_id', async (t) => {
   const { body, headers } = await call('GET', `/tasks/${randomUUID()}?`)
   t.same(Object.keys(body), ['type', 'title', 'status', 'detail', 'instance', 'error_code', 'request_id'])
   t.match(body, {
@@ -225,7 +225,7 @@ t.test('a problem names its kind, its status, its place and its request', async 
   t.equal(headers['content-type'], 'application/problem+json')
 })
 
-t.test('HEAD answers as GET does, without the body', async (t) => {
+t.test('HEAD returns the status and Content-Type of GET, without a body', async (t) => {
   const { status, text, headers } = await call('HEAD', '/tasks')
   t.equal(status, 200)
   t.equal(text, '')

@@ -21,7 +21,7 @@ onEachDatabase(async (t, { call, clear, database }) => {
     (await call('GET', `/tasks?session_id=${session_id}`)).body.total
 
   await t.test(
-    'a create that is repeated with its key gets the first answer again, and nothing more is created',
+    'a retry with the same Idempotency-Key returns the first response and creates nothing',
     async (t) => {
       for (const [path, more] of [
         ['/tasks', { title: 'a' }],
@@ -35,7 +35,7 @@ onEachDatabase(async (t, { call, clear, database }) => {
         t.notOk(replayed(first))
         const created = await count(session_id)
 
-        // The answer stays what it was, whatever became of what was created.
+        // The response stays the same even if the created task changes.
         const { id } = first.body.tasks?.[0] ?? first.body
         await call('PUT', `/tasks/${id}`, { title: 'changed' })
         const again = await call('POST', path, body, keyed(key))
@@ -46,12 +46,12 @@ onEachDatabase(async (t, { call, clear, database }) => {
 
         await call('DELETE', `/tasks/${id}`)
         t.equal((await call('POST', path, body, keyed(key))).text, first.text)
-        t.equal(await count(session_id), created - 1, 'what was deleted stays deleted')
+        t.equal(await count(session_id), created - 1, 'the deleted task stays deleted')
       }
     },
   )
 
-  await t.test('a key means the same in quotes, and a body in another order is the same', async (t) => {
+  await t.test('quotes around a key and the order of fields make no difference', async (t) => {
     const session_id = randomUUID()
     const first = await call(
       'POST',
@@ -72,7 +72,7 @@ onEachDatabase(async (t, { call, clear, database }) => {
     t.notOk(replayed(escaped))
   })
 
-  await t.test('another request with the same key is refused, and creates nothing', async (t) => {
+  await t.test('a different request with the same key returns 422 and creates nothing', async (t) => {
     const session_id = randomUUID()
     const body = { session_id, title: 'a' }
     await call('POST', '/tasks', body, keyed(session_id))
@@ -88,7 +88,7 @@ onEachDatabase(async (t, { call, clear, database }) => {
     t.equal((await call('GET', `/batches?session_id=${session_id}`)).body.total, 0)
   })
 
-  await t.test('a request that was refused does not use up its key', async (t) => {
+  await t.test('a rejected request does not use its key', async (t) => {
     const session_id = randomUUID()
     t.equal((await call('POST', '/tasks', { session_id, titel: 'a' }, keyed(session_id))).status, 422)
     const corrected = await call('POST', '/tasks', { session_id, title: 'a' }, keyed(session_id))
@@ -96,7 +96,7 @@ onEachDatabase(async (t, { call, clear, database }) => {
     t.notOk(replayed(corrected))
   })
 
-  await t.test('many at once with the same key create once, and all get the same answer', async (t) => {
+  await t.test('concurrent requests with the same key create once and get the same response', async (t) => {
     const session_id = randomUUID()
     const body = { session_id, tasks: [{ title: 'a' }, { title: 'b' }] }
     const answers = await Promise.all(
@@ -108,7 +108,7 @@ onEachDatabase(async (t, { call, clear, database }) => {
     t.equal(await count(session_id), 2)
   })
 
-  await t.test('the keys of two callers have nothing to do with each other', async (t) => {
+  await t.test('the keys of two callers are independent', async (t) => {
     const { tasks } = storesOf(database)
     const once = { key: randomUUID(), fingerprint: '' }
     const outcomes = []
@@ -118,7 +118,7 @@ onEachDatabase(async (t, { call, clear, database }) => {
     t.strictSame(outcomes, ['created', 'created', 'replayed'])
   })
 
-  await t.test('an outdated key is free again, and outdated keys go away while new ones come', async (t) => {
+  await t.test('an expired key can be used again, and new keys delete expired ones', async (t) => {
     await clear()
     const key = randomUUID()
     const create = (title: string, key: string) => call('POST', '/tasks', { title }, keyed(key))
@@ -144,7 +144,7 @@ onEachDatabase(async (t, { call, clear, database }) => {
     t.strictSame(left, [])
   })
 
-  await t.test('what is no key is told', async (t) => {
+  await t.test('an invalid Idempotency-Key returns 422 and names the format', async (t) => {
     for (const key of ['', 'a b', 'ä', 'a'.repeat(256), '"a', '""', `"${'a'.repeat(256)}"`, '"a"b"']) {
       const answer = await call('POST', '/tasks', { title: 'a' }, keyed(key))
       t.equal(answer.status, 422, key)
@@ -188,7 +188,7 @@ t.test('several servers', { skip: (!process.env.CI && postgresMissing()) || fals
   })
 
   await t.test(
-    'who waits too long for the first is told to come back; if that one fails, the key is free',
+    'a retry returns 409 while the first request runs, and succeeds after that one fails',
     async (t) => {
       const client = postgres(url, { max: 1, onnotice: () => {} })
       const key = randomUUID()

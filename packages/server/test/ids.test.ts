@@ -1,7 +1,7 @@
 import t from 'tap'
 import { newId } from '../src/db/ids.js'
 
-t.test('ids rise, also within a millisecond and when the clock is set back', async (t) => {
+t.test('ids increase, also within a millisecond and when the clock is set back', async (t) => {
   const before = Date.now()
   const ids = Array.from({ length: 20_000 }, () => newId())
   const now = t.capture(Date, 'now', () => before - 60_000)

@@ -5,14 +5,14 @@ import t, { type Test } from 'tap'
 import { newFolder, send, startServer, until } from './process.js'
 import { freePort, postgresMissing, startPostgres } from './support.js'
 
-// One folder for all that run on the embedded database, one after the other.
+// The tests on the embedded database share a folder, one after the other.
 const folder = newFolder(t)
 
-t.test('a signal ends an idle server at once, whoever is connected', async (t) => {
+t.test('a signal stops an idle server at once, even if clients are connected', async (t) => {
   const server = startServer(t, { SHUTDOWN_TIMEOUT_MS: '20000' }, { folder })
   const url = await server.listening()
   await send(url, 'GET', '/health')
-  // A browser opens connections in advance, and says nothing on them.
+  // Browsers open connections in advance and send nothing on them.
   const silent = connect(Number(new URL(url).port), '127.0.0.1')
   await new Promise((resolve) => silent.once('connect', resolve))
   await send(url, 'GET', '/health')
@@ -24,7 +24,7 @@ t.test('a signal ends an idle server at once, whoever is connected', async (t) =
   t.equal(server.output.stderr, '')
 })
 
-t.test('whoever reads the log may go away: the server goes on, and ends when it is told to', async (t) => {
+t.test('a server whose stdout is closed keeps working and stops on SIGTERM', async (t) => {
   const server = startServer(t, { DATABASE_URL: 'memory://' })
   const url = await server.listening()
   const other = startServer(t, { DATABASE_URL: 'memory://' })
@@ -34,20 +34,20 @@ t.test('whoever reads the log may go away: the server goes on, and ends when it 
   server.child.kill('SIGTERM')
   t.strictSame(await server.ended, { code: 0, signal: null })
 
-  // Here the first that it cannot write are its last words.
+  // The first line that this server cannot write is the last of its log.
   other.child.stdout!.destroy()
   other.child.kill('SIGTERM')
   t.strictSame(await other.ended, { code: 0, signal: null })
 })
 
-t.test('a server that waits for its database ends when it is told to', async (t) => {
+t.test('a server that waits for its database stops on SIGTERM', async (t) => {
   const server = startServer(t, { DATABASE_URL: `postgres://nobody@127.0.0.1:${await freePort()}/nowhere` })
   await until('it waits', () => server.output.stdout.includes('waiting for'))
   server.child.kill('SIGTERM')
   t.strictSame(await server.ended, { code: 0, signal: null })
 })
 
-t.test('SIGTERM turns readiness first, and requests are answered until the delay is over', async (t) => {
+t.test('after SIGTERM readiness fails, and requests succeed until SHUTDOWN_DELAY_MS is over', async (t) => {
   const server = startServer(t, { SHUTDOWN_DELAY_MS: '1500' }, { folder })
   const url = await server.listening()
   const ready = async () => (await fetch(`${url}/readyz`)).status
@@ -57,14 +57,14 @@ t.test('SIGTERM turns readiness first, and requests are answered until the delay
   await until('it is not ready', async () => (await ready()) === 503)
   const answer = await send(url, 'GET', '/readyz')
   t.match(answer.body, { status: 503, error_code: 'shutting_down' })
-  t.equal(answer.headers.get('connection'), 'close', 'nobody is left on a connection at the end')
+  t.equal(answer.headers.get('connection'), 'close', 'no connection stays open at the end')
   t.equal((await send(url, 'POST', '/api/v1/tasks', { title: 'a' })).status, 201)
   t.equal((await fetch(`${url}/livez`)).status, 200)
   t.same(await server.ended, { code: 0, signal: null })
   t.ok(performance.now() - start > 1400)
 })
 
-t.test('SIGINT does not wait for balancers', async (t) => {
+t.test('SIGINT does not wait for SHUTDOWN_DELAY_MS', async (t) => {
   const server = startServer(t, { SHUTDOWN_DELAY_MS: '60000' }, { folder })
   await server.listening()
   server.child.kill('SIGINT')
@@ -74,7 +74,7 @@ t.test('SIGINT does not wait for balancers', async (t) => {
 t.test('with PostgreSQL', { skip: (!process.env.CI && postgresMissing()) || false }, async (t) => {
   const { cluster, newDatabase } = await startPostgres(t)
 
-  /** A server with a task whose row somebody else holds: an update of it stays in flight until `release`. */
+  /** A server with a task whose row is locked: an update of it stays in flight until `release` is called. */
   const withUpdateInFlight = async (t: Test, settings: Record<string, string>) => {
     const database = await newDatabase()
     const server = startServer(t, { DATABASE_URL: database, ...settings })
@@ -117,7 +117,7 @@ t.test('with PostgreSQL', { skip: (!process.env.CI && postgresMissing()) || fals
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     await t.test(
-      `${signal} finishes what is in flight, accepts nothing new and closes the database`,
+      `${signal} finishes requests in flight, accepts no new ones and closes the database`,
       async (t) => {
         const { server, url, update, release, title, connections } = await withUpdateInFlight(t, {
           SHUTDOWN_TIMEOUT_MS: '20000',
@@ -133,7 +133,7 @@ t.test('with PostgreSQL', { skip: (!process.env.CI && postgresMissing()) || fals
               socket.once('connect', () => socket.destroy())
             }),
         )
-        t.equal(server.child.exitCode, null, 'it does not end before the answer')
+        t.equal(server.child.exitCode, null, 'it does not stop before the response')
         release()
         const { status, body } = await update
         t.equal(status, 200)
@@ -142,7 +142,7 @@ t.test('with PostgreSQL', { skip: (!process.env.CI && postgresMissing()) || fals
         t.same(await server.ended, { code: 0, signal: null })
         t.ok(
           performance.now() - answered < 5000,
-          'it ends with the answer, though the client keeps its connection',
+          'it stops after the response, even if the client keeps its connection',
         )
         t.equal(await title(), 'after')
         t.equal(await connections(), 0)
@@ -151,7 +151,7 @@ t.test('with PostgreSQL', { skip: (!process.env.CI && postgresMissing()) || fals
     )
   }
 
-  await t.test('a request that does not end does not keep a server that is told to stop', async (t) => {
+  await t.test('a server stops after SHUTDOWN_TIMEOUT_MS even if a request has not ended', async (t) => {
     const { server, update } = await withUpdateInFlight(t, {
       SHUTDOWN_TIMEOUT_MS: '500',
       REQUEST_TIMEOUT_MS: '60000',
@@ -161,10 +161,10 @@ t.test('with PostgreSQL', { skip: (!process.env.CI && postgresMissing()) || fals
     server.child.kill('SIGTERM')
     await t.rejects(update)
     t.same(await server.ended, { code: 0, signal: null })
-    t.ok(performance.now() - start < 4000, 'nor is its statement waited for')
+    t.ok(performance.now() - start < 4000, 'it does not wait for the statement either')
   })
 
-  await t.test('a second signal ends it at once', async (t) => {
+  await t.test('a second signal stops the server at once', async (t) => {
     const { server } = await withUpdateInFlight(t, {
       SHUTDOWN_TIMEOUT_MS: '60000',
       REQUEST_TIMEOUT_MS: '60000',
@@ -175,7 +175,7 @@ t.test('with PostgreSQL', { skip: (!process.env.CI && postgresMissing()) || fals
     t.same(await server.ended, { code: 1, signal: null })
   })
 
-  await t.test('a statement that takes too long is answered with 503', async (t) => {
+  await t.test('a statement over STATEMENT_TIMEOUT_MS returns 503', async (t) => {
     const { update } = await withUpdateInFlight(t, { STATEMENT_TIMEOUT_MS: '1500' })
     const { status, headers, body } = await update
     t.equal(status, 503)
@@ -184,7 +184,7 @@ t.test('with PostgreSQL', { skip: (!process.env.CI && postgresMissing()) || fals
   })
 
   await t.test(
-    'a request that takes too long is answered with 503, and what it meets then is no harm',
+    'a request over REQUEST_TIMEOUT_MS returns 503, and its update may still take effect',
     async (t) => {
       const { server, url, update, release, title } = await withUpdateInFlight(t, {
         REQUEST_TIMEOUT_MS: '1500',
@@ -197,7 +197,7 @@ t.test('with PostgreSQL', { skip: (!process.env.CI && postgresMissing()) || fals
       t.match(headers.get('content-type'), 'application/problem+json')
       release()
       await until(
-        'the update takes effect, as the answer said it may',
+        'the update takes effect, as the response said it may',
         async () => (await title()) === 'after',
       )
       t.equal((await send(url, 'GET', '/health')).status, 200)
@@ -212,54 +212,57 @@ t.test('with PostgreSQL', { skip: (!process.env.CI && postgresMissing()) || fals
     },
   )
 
-  await t.test('connections that PostgreSQL ends cost single requests, never the server', async (t) => {
-    const database = await newDatabase()
-    const server = startServer(t, { DATABASE_URL: database })
-    const url = await server.listening()
-    const { body: batch } = await send(url, 'POST', '/api/v1/batches', {
-      tasks: [{ title: 'a' }, { title: 'b' }],
-    })
-    const ids: string[] = batch.tasks.map((task: any) => task.id)
-    const statuses = new Map<number, number>()
-    let loaded = true
-    const load = async (n: number) => {
-      while (loaded) {
-        const { status } = await (n % 4 === 0
-          ? send(url, 'GET', '/api/v1/tasks')
-          : n % 4 === 1
-            ? send(url, 'PUT', '/api/v1/tasks/bulk', { tasks: ids.map((id) => ({ id, title: String(n) })) })
-            : n % 4 === 2
-              ? send(url, 'POST', '/api/v1/batches', { tasks: [{ title: 'c' }] })
-              : send(url, 'GET', `/api/v1/tasks/${ids[0]}`))
-        statuses.set(status, (statuses.get(status) ?? 0) + 1)
+  await t.test(
+    'when PostgreSQL closes connections, single requests return 503 and the server keeps working',
+    async (t) => {
+      const database = await newDatabase()
+      const server = startServer(t, { DATABASE_URL: database })
+      const url = await server.listening()
+      const { body: batch } = await send(url, 'POST', '/api/v1/batches', {
+        tasks: [{ title: 'a' }, { title: 'b' }],
+      })
+      const ids: string[] = batch.tasks.map((task: any) => task.id)
+      const statuses = new Map<number, number>()
+      let loaded = true
+      const load = async (n: number) => {
+        while (loaded) {
+          const { status } = await (n % 4 === 0
+            ? send(url, 'GET', '/api/v1/tasks')
+            : n % 4 === 1
+              ? send(url, 'PUT', '/api/v1/tasks/bulk', { tasks: ids.map((id) => ({ id, title: String(n) })) })
+              : n % 4 === 2
+                ? send(url, 'POST', '/api/v1/batches', { tasks: [{ title: 'c' }] })
+                : send(url, 'GET', `/api/v1/tasks/${ids[0]}`))
+          statuses.set(status, (statuses.get(status) ?? 0) + 1)
+        }
       }
-    }
-    const callers = Promise.all(Array.from({ length: 20 }, (_, n) => load(n)))
-    const other = postgres(database, { max: 1, onnotice: () => {} })
-    let ended = 0
-    for (let round = 0; round < 10; round++) {
-      const before = statuses.get(200) ?? 0
-      await until('requests succeed', () => (statuses.get(200) ?? 0) > before + 50)
-      ended += (
-        await other`select pg_terminate_backend(pid) from pg_stat_activity
+      const callers = Promise.all(Array.from({ length: 20 }, (_, n) => load(n)))
+      const other = postgres(database, { max: 1, onnotice: () => {} })
+      let ended = 0
+      for (let round = 0; round < 10; round++) {
+        const before = statuses.get(200) ?? 0
+        await until('requests succeed', () => (statuses.get(200) ?? 0) > before + 50)
+        ended += (
+          await other`select pg_terminate_backend(pid) from pg_stat_activity
           where application_name = 'aklp-task-server' and datname = current_database()`
-      ).length
-    }
-    loaded = false
-    await callers
-    await other.end()
-    t.ok(ended >= 10, `${ended} connections were ended`)
-    t.strictSame(
-      [...statuses.keys()].filter((status) => ![200, 201, 503].includes(status)),
-      [],
-    )
-    t.equal(server.child.exitCode, null, 'the server is still there')
-    await until('it is healthy', async () => (await send(url, 'GET', '/health')).body.status === 'healthy')
-    t.equal(server.output.stderr, '')
-  })
+        ).length
+      }
+      loaded = false
+      await callers
+      await other.end()
+      t.ok(ended >= 10, `${ended} connections were ended`)
+      t.strictSame(
+        [...statuses.keys()].filter((status) => ![200, 201, 503].includes(status)),
+        [],
+      )
+      t.equal(server.child.exitCode, null, 'the server still runs')
+      await until('it is healthy', async () => (await send(url, 'GET', '/health')).body.status === 'healthy')
+      t.equal(server.output.stderr, '')
+    },
+  )
 
   await t.test(
-    'while PostgreSQL is away requests answer 503 in time, and when it is back all is as before',
+    'while PostgreSQL is down requests return 503 in time, and once it is up again they succeed',
     async (t) => {
       const server = startServer(t, { DATABASE_URL: await newDatabase(), REQUEST_TIMEOUT_MS: '2000' })
       const url = await server.listening()
@@ -288,7 +291,7 @@ t.test('with PostgreSQL', { skip: (!process.env.CI && postgresMissing()) || fals
             t.match(answer.body, { status: 503, error_code: /^(database_unavailable|timeout)$/ })
             t.match(answer.headers.get('content-type'), 'application/problem+json')
             t.match(answer.headers.get('retry-after'), /^\d+$/)
-            t.ok(ms < 4000, `${method} ${path} answered after ${Math.round(ms)} ms`)
+            t.ok(ms < 4000, `${method} ${path} returned after ${Math.round(ms)} ms`)
           }),
         )
       }
@@ -298,7 +301,7 @@ t.test('with PostgreSQL', { skip: (!process.env.CI && postgresMissing()) || fals
       t.equal(
         (await send(url, 'POST', '/api/v1/tasks', { title: 1 })).status,
         422,
-        'mistakes are told even now',
+        'validation errors are still reported',
       )
 
       await cluster.start()

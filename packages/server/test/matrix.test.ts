@@ -145,27 +145,27 @@ const operations: Operation[] = Object.entries<any>(document.paths).flatMap(([pa
   }),
 )
 
-/** The id that a parameter or field of this name stands for. Of a name that is new, it has to be told here. */
+/** The id of the target that a parameter or field of this name takes. New names must be added here. */
 function idFor(name: string, target: Target): Session | undefined {
   if (name === 'session_id') return target.session_id
   if (name === 'batch_id') return target.batch_id
   if (name === 'task_id' || name === 'id' || name === 'ids') return target.task_ids[0]
-  throw new Error(`the matrix does not know which id ${name} is`)
+  throw new Error(`idFor has no id for ${name}`)
 }
 
-/** A header with which the answer would be another than without, if the task were there. */
+/** A header that changes the response if the task exists. */
 function headerFor(name: string): string {
   if (name === 'Idempotency-Key') return 'step-1'
   if (name === 'If-None-Match') return world.map(({ tasks }) => `"${tasks[0]!.updated_at}"`).join(', ')
   if (name === 'If-Match') return '"2020-01-01T00:00:00.000Z"'
-  throw new Error(`the matrix does not know what to send as ${name}`)
+  throw new Error(`headerFor has no value for ${name}`)
 }
 
 function labelOf({ name }: Operation, about: string, { url, headers }: Request): string {
   return `${name}, ${about}: ${url} ${headers ? JSON.stringify(headers) : ''}`
 }
 
-/** A value of a schema that is about the target. */
+/** A value of a schema with the ids of the target. */
 function fill(reference: any, name: string, target: Target): any {
   const schema = resolve(reference)
   if (schema.type === 'array') {
@@ -182,7 +182,7 @@ function fill(reference: any, name: string, target: Target): any {
   return schema.format === 'uuid' ? idFor(name, target) : schema.examples[0]
 }
 
-/** Fills the database with what is in these sessions, and nothing else. */
+/** Replaces all data with that of these worlds. */
 async function seed(worlds: World[]) {
   await database.db.execute(sql`truncate tasks, batches, idempotency_keys`)
   if (worlds.length === 0) return
@@ -190,7 +190,7 @@ async function seed(worlds: World[]) {
   await database.db.insert(tasks).values(worlds.flatMap(({ tasks }) => tasks))
 }
 
-/** All rows, each as text, with the session that it is in. */
+/** All rows as text, with their sessions. */
 async function rows(): Promise<Map<string, Session>> {
   const all = [...(await database.db.select().from(batches)), ...(await database.db.select().from(tasks))]
   return new Map(all.map((row) => [JSON.stringify(row), row.session_id]))
@@ -198,17 +198,17 @@ async function rows(): Promise<Map<string, Session>> {
 
 const known = new Set(JSON.stringify([world, targets]).match(/[0-9a-f-]{36}/g))
 
-/** An answer without what differs from call to call: new ids, and the time now. */
+/** Sends a request. `comparable` is the response without new ids and the current time. */
 async function send({ method }: Operation, request: Request, credential: string | undefined) {
   const headers = { ...request.headers, ...(credential && { authorization: `Bearer ${credential}` }) }
   const response = await app.inject({ ...request, method: method as 'GET', headers })
-  const { statusCode: status, body, headers: answered } = response
+  const { statusCode: status, body, headers: received } = response
   const {
     'x-request-id': id,
     'content-length': _length,
     date: _date,
     ...rest
-  } = answered as Record<string, string>
+  } = received as Record<string, string>
   const comparable = JSON.stringify({ status, body, headers: rest })
     .replaceAll(id!, 'the request')
     .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, (id) => (known.has(id) ? id : 'a new id'))
@@ -225,28 +225,28 @@ const cells = guarded.flatMap((operation) =>
   ),
 )
 
-/** Makes all calls on a database that holds these worlds; each call finds it untouched. */
+/** Makes every call on a database that contains these worlds, which is restored after each change. */
 async function callAll(worlds: World[], credential: string | undefined) {
-  const answers: { status: number; comparable: string; touched: Session[] }[] = []
+  const responses: { status: number; comparable: string; touched: Session[] }[] = []
   await seed(worlds)
   const seeded = await rows()
   for (const [i, { operation, request }] of cells.entries()) {
-    const answer = await send(operation, request, credential)
+    const response = await send(operation, request, credential)
     const isRead = operation.method === 'GET' && i < cells.length - 1
     const now = isRead ? seeded : await rows()
     const touched = [...new Map([...seeded, ...now])].filter(([row]) => seeded.has(row) !== now.has(row))
-    answers.push({ ...answer, touched: touched.map(([, session]) => session) })
+    responses.push({ ...response, touched: touched.map(([, session]) => session) })
     if (touched.length > 0) await seed(worlds)
   }
-  return answers
+  return responses
 }
 
-t.test('what is open has no data, and everything else asks who calls', async (t) => {
+t.test('every operation under /api needs credentials', async (t) => {
   for (const { name, scope } of operations) if (scope === undefined) t.notMatch(name, '/api/')
   t.ok(guarded.length >= 11, 'the operations of the contract')
   for (const { scope, method } of guarded) t.equal(scope, method === 'GET' ? 'tasks:read' : 'tasks:write')
   for (const [i, { status, touched }] of (await callAll(world, undefined)).entries()) {
-    // Who fails too often is told to wait.
+    // Too many failed authentications return 429.
     if (![401, 429].includes(status) || touched.length > 0) t.fail(cells[i]!.label)
   }
 })
@@ -262,21 +262,22 @@ for (const { by, credential, scopes, sessions } of [...keys, ...tokens]) {
       const { status, comparable, touched } = among[i]!
       const isAllowed = scopes.includes(operation.scope!)
       if (comparable !== alone[i]!.comparable) t.equal(comparable, alone[i]!.comparable, label)
-      if (touched.some((session) => !sees(sessions, session))) t.fail(`${label} changes what is not its own`)
-      if (isAllowed === (status === 403)) t.fail(`${label} answers ${comparable}`)
-      if (!isAllowed && touched.length > 0) t.fail(`${label} changes something`)
+      if (touched.some((session) => !sees(sessions, session)))
+        t.fail(`${label} changes data of another session`)
+      if (isAllowed === (status === 403)) t.fail(`${label} returns ${comparable}`)
+      if (!isAllowed && touched.length > 0) t.fail(`${label} changes data`)
       if (touched.length > 0) changed++
       if (isAllowed && status < 300) allowed++
 
-      // What is there, and its own, can be had: or else all of this would hold for a service that is shut.
+      // The caller's own data is accessible: a service that rejects everything would pass the checks above.
       const isOwn = ['A', 'B', 'no session'].includes(about) && sees(sessions, target.session_id!)
       const conditional =
         request.headers && { 'If-Match': 412, 'If-None-Match': 304 }[Object.keys(request.headers)[0]!]
       if (isAllowed && isOwn && (conditional ? status !== conditional : status >= 300)) {
-        t.fail(`${label} answers ${comparable}`)
+        t.fail(`${label} returns ${comparable}`)
       }
     }
     t.equal(allowed > 0, scopes.length > 0, `${allowed} of ${cells.length} calls were allowed`)
-    t.equal(changed > 0, scopes.includes('tasks:write') && seen.length > 0, `${changed} changed something`)
+    t.equal(changed > 0, scopes.includes('tasks:write') && seen.length > 0, `${changed} changed data`)
   })
 }

@@ -45,10 +45,10 @@ const loaded = (name: string) =>
 const database = await openDatabase('memory://', options)
 t.teardown(() => database.close())
 
-t.test('a start waits neither for what tells metrics nor for what traces', async (t) => {
+t.test('the modules for metrics and tracing are not loaded at start', async (t) => {
   const { app } = await openApi(database)
   t.teardown(() => app.close())
-  t.ok(loaded('ajv'), 'what is loaded can be seen')
+  t.ok(loaded('ajv'), 'loaded() finds modules')
   t.notOk(loaded('prom-client'))
   t.notOk(loaded('@opentelemetry'))
   await scrape(app)
@@ -64,7 +64,7 @@ t.test('scrapes that come close together get the same response', async (t) => {
   t.equal((await app.inject('/metrics')).body, one!.body)
 })
 
-t.test('requests are counted by route, method and status, and strangers add no labels', async (t) => {
+t.test('requests are counted by route, method and status, and unknown paths add no labels', async (t) => {
   const { app, call } = await openApi(database)
   t.teardown(() => app.close())
   const { body: task } = await call('POST', '/tasks', { title: 'a' })
@@ -93,7 +93,7 @@ t.test('requests are counted by route, method and status, and strangers add no l
   t.ok(read(samples, `${duration}_sum`, { route, method: 'GET' }) > 0)
 })
 
-t.test('times are in the buckets of Prometheus: each counts those up to its bound', async (t) => {
+t.test('a histogram bucket counts the durations up to its bound', async (t) => {
   const metrics = new Metrics()
   for (const ms of [0, 1, 1.1, 2.5, 30, 10_000, 10_001]) metrics.answered('/a', 'GET', 200, ms)
   const [{ times, seconds }] = metrics.routes as [Metrics['routes'][number]]
@@ -114,7 +114,7 @@ onEachDatabase(async (t, { app, call }) => {
   const update = (id: string, fields: object, headers = {}) =>
     call('PUT', `/tasks/${id}`, fields, { headers })
 
-  await t.test('tasks count as created, and as completed when they become so', async (t) => {
+  await t.test('created tasks and completions are counted', async (t) => {
     let id = ''
     const steps: [string, () => Promise<unknown>, number[]][] = [
       [
@@ -155,7 +155,7 @@ onEachDatabase(async (t, { app, call }) => {
     for (const [name, run, added] of steps) t.same(await adds(run), added, name)
   })
 
-  await t.test('a bulk update counts those tasks that it completes', async (t) => {
+  await t.test('a bulk update counts the tasks that it completes', async (t) => {
     const [open, other, done, gone] = [
       await create({}),
       await create({}),
@@ -179,7 +179,7 @@ onEachDatabase(async (t, { app, call }) => {
     t.same(await bulk({ id: done, status: 'pending' }, { id: done, status }), [0, 1, 0], 'a new completion')
   })
 
-  await t.test('a replay counts as that and nothing else', async (t) => {
+  await t.test('a replay is counted as a replay only', async (t) => {
     for (const [path, body] of [
       ['/tasks', { title: 'a', status: 'completed' }],
       ['/batches', { tasks: [{ title: 'a', status: 'completed' }] }],
@@ -193,7 +193,7 @@ onEachDatabase(async (t, { app, call }) => {
   })
 })
 
-t.test('what is at the database, waits for it and is refused can be seen while it is so', async (t) => {
+t.test('metrics count the requests that use the database, wait for it and were rejected', async (t) => {
   const { app, call } = await openApi(database, { DATABASE_POOL_SIZE: '2' })
   t.teardown(() => app.close())
   const before = await scrape(app)
@@ -233,7 +233,7 @@ t.test('what is at the database, waits for it and is refused can be seen while i
   t.equal(read(after, 'aklp_database_requests_waiting'), 0)
 })
 
-t.test('metrics need no key and tell of no task or caller; METRICS=off takes them away', async (t) => {
+t.test('metrics need no key and contain no task or caller, and METRICS=off removes them', async (t) => {
   const secret = 'never-in-metrics'
   const { app, call } = await openApi(database)
   t.teardown(() => app.close())
@@ -281,59 +281,56 @@ function readQuery(query: string) {
   return { groups, metrics }
 }
 
-t.test(
-  'every query of the dashboard and of the alerts names metrics and labels that there are',
-  async (t) => {
-    const { app, call } = await openApi(database)
-    t.teardown(() => app.close())
-    await call('POST', '/tasks', { title: 'a' })
-    const samples = await scrape(app)
-    const labelsOf = new Map<string, Set<string>>()
-    for (const { name, labels } of samples) {
-      // Prometheus itself adds these.
-      const known = labelsOf.get(name) ?? new Set(['job', 'instance'])
-      for (const label of Object.keys(labels)) known.add(label)
-      labelsOf.set(name, known)
-    }
+t.test('every query of the dashboard and the alerts uses existing metrics and labels', async (t) => {
+  const { app, call } = await openApi(database)
+  t.teardown(() => app.close())
+  await call('POST', '/tasks', { title: 'a' })
+  const samples = await scrape(app)
+  const labelsOf = new Map<string, Set<string>>()
+  for (const { name, labels } of samples) {
+    // Prometheus itself adds these.
+    const known = labelsOf.get(name) ?? new Set(['job', 'instance'])
+    for (const label of Object.keys(labels)) known.add(label)
+    labelsOf.set(name, known)
+  }
 
-    const deploy = (name: string) => readFileSync(new URL(`../../../deploy/${name}`, import.meta.url), 'utf8')
-    const dashboard = JSON.parse(deploy('grafana/aklp-task-service.json'))
-    const targets: any[] = dashboard.panels.flatMap(({ targets = [] }: any) => targets)
-    const rules = deploy('prometheus/rules.yaml')
-    const alerts = [...rules.matchAll(/^ +expr: (.+)$/gm)].map(([, expr]) => ({ expr: expr! }))
-    t.ok(targets.length >= 15)
-    t.ok(alerts.length >= 4)
-    t.equal(alerts.length, rules.match(/- alert: /g)!.length, 'each alert has its query on one line')
+  const deploy = (name: string) => readFileSync(new URL(`../../../deploy/${name}`, import.meta.url), 'utf8')
+  const dashboard = JSON.parse(deploy('grafana/aklp-task-service.json'))
+  const targets: any[] = dashboard.panels.flatMap(({ targets = [] }: any) => targets)
+  const rules = deploy('prometheus/rules.yaml')
+  const alerts = [...rules.matchAll(/^ +expr: (.+)$/gm)].map(([, expr]) => ({ expr: expr! }))
+  t.ok(targets.length >= 15)
+  t.ok(alerts.length >= 4)
+  t.equal(alerts.length, rules.match(/- alert: /g)!.length, 'each alert has its query on one line')
 
-    const shown = new Set<string>()
-    for (const { expr, legendFormat = '' } of [...targets, ...alerts] as any[]) {
-      const { groups, metrics } = readQuery(expr)
-      t.ok(metrics.length > 0, expr)
-      for (const { name, labels } of metrics) {
-        shown.add(name.replace(/_bucket$/, ''))
-        t.ok(labelsOf.has(name), `${name} of ${expr}`)
-        for (const label of labels) t.ok(labelsOf.get(name)?.has(label), `${label} of ${name}`)
-      }
-      for (const label of groups) {
-        t.ok(
-          metrics.every(({ name }) => labelsOf.get(name)?.has(label)),
-          `${label} in ${expr}`,
-        )
-      }
-      for (const [, label] of legendFormat.matchAll(/\{\{(\w+)\}\}/g)) {
-        t.ok(
-          groups.length > 0 ? groups.includes(label) : label === 'instance',
-          `${label} of a legend of ${expr}`,
-        )
-      }
+  const shown = new Set<string>()
+  for (const { expr, legendFormat = '' } of [...targets, ...alerts] as any[]) {
+    const { groups, metrics } = readQuery(expr)
+    t.ok(metrics.length > 0, expr)
+    for (const { name, labels } of metrics) {
+      shown.add(name.replace(/_bucket$/, ''))
+      t.ok(labelsOf.has(name), `${name} of ${expr}`)
+      for (const label of labels) t.ok(labelsOf.get(name)?.has(label), `${label} of ${name}`)
     }
-    const ours = samples.map(({ name }) => name.replace(/_(bucket|sum|count)$/, ''))
-    for (const name of new Set(ours.filter((name) => name.startsWith('aklp_')))) {
-      t.ok(shown.has(name), `${name} is shown`)
+    for (const label of groups) {
+      t.ok(
+        metrics.every(({ name }) => labelsOf.get(name)?.has(label)),
+        `${label} in ${expr}`,
+      )
     }
-    const variables = dashboard.templating.list.map(({ name }: any) => name)
-    for (const [, name] of JSON.stringify(dashboard).matchAll(/\$\{?(\w+)\}?/g)) {
-      if (!name!.startsWith('__')) t.ok(variables.includes(name), `the variable ${name}`)
+    for (const [, label] of legendFormat.matchAll(/\{\{(\w+)\}\}/g)) {
+      t.ok(
+        groups.length > 0 ? groups.includes(label) : label === 'instance',
+        `${label} of a legend of ${expr}`,
+      )
     }
-  },
-)
+  }
+  const ours = samples.map(({ name }) => name.replace(/_(bucket|sum|count)$/, ''))
+  for (const name of new Set(ours.filter((name) => name.startsWith('aklp_')))) {
+    t.ok(shown.has(name), `${name} is shown`)
+  }
+  const variables = dashboard.templating.list.map(({ name }: any) => name)
+  for (const [, name] of JSON.stringify(dashboard).matchAll(/\$\{?(\w+)\}?/g)) {
+    if (!name!.startsWith('__')) t.ok(variables.includes(name), `the variable ${name}`)
+  }
+})

@@ -21,17 +21,17 @@ const operations: [string, any][] = Object.entries<object>(document.paths).flatM
   ]),
 )
 
-t.test('the served document is the committed one', async (t) => {
+t.test('the served OpenAPI document is the committed one', async (t) => {
   t.same(document, JSON.parse(readFileSync(new URL('../openapi.json', import.meta.url), 'utf8')))
 })
 
-t.test('the document is valid OpenAPI 3.1 by an independent validator', async (t) => {
+t.test('an independent validator accepts the document as OpenAPI 3.1', async (t) => {
   const { valid, errors } = await new Validator().validate(structuredClone(document))
   t.ok(valid, JSON.stringify(errors))
   t.match(document.openapi, /^3\.1\./)
 })
 
-t.test('every route of the contract is an operation, with a name that reads as a method', async (t) => {
+t.test('every route of the contract is an operation with an operationId', async (t) => {
   t.same(Object.fromEntries(operations.map(([name, { operationId }]) => [name, operationId])), {
     'GET /health': 'getHealth',
     'GET /livez': 'getLiveness',
@@ -50,7 +50,7 @@ t.test('every route of the contract is an operation, with a name that reads as a
   })
 })
 
-t.test('components have names of their own', async (t) => {
+t.test('the components have fixed names', async (t) => {
   t.same(Object.keys(document.components.schemas).sort(), [
     'Batch',
     'BatchCreate',
@@ -69,7 +69,7 @@ t.test('components have names of their own', async (t) => {
   ])
 })
 
-t.test('every operation has a summary, a description, and every error it can answer', async (t) => {
+t.test('every operation has a summary, a description and every error that it can return', async (t) => {
   for (const [name, operation] of operations) {
     t.ok(operation.summary, name)
     t.ok(operation.description, name)
@@ -109,7 +109,7 @@ t.test('every parameter and every field has a description, and every field an ex
     if (schema.$ref) return
     for (const [name, property] of Object.entries<any>(schema.properties ?? {})) {
       const field = `${where}.${name}`
-      // A component is described and shown where it stands.
+      // A component has its own description and examples.
       if (property.$ref) continue
       t.ok(property.description, field)
       if (property.type !== 'array') t.ok(property.examples?.length, field)
@@ -123,7 +123,7 @@ t.test('every parameter and every field has a description, and every field an ex
   }
 })
 
-t.test('no schema refuses a field that a later version may add to an answer', async (t) => {
+t.test('the schemas of responses allow fields that a later version adds', async (t) => {
   for (const [name, schema] of Object.entries<any>(document.components.schemas)) {
     const isInput = /(Create|Update|Patch|BulkDelete)$/.test(name)
     t.equal(schema.additionalProperties === false, isInput, name)

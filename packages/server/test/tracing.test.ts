@@ -89,7 +89,7 @@ const CLIENT = 3
 const FAILED = 2
 
 t.test(
-  'a request is a span in the trace of its caller, and its work at the database one below',
+  'a request is a span in the trace of its caller, with a child span for its database work',
   async (t) => {
     const { received, endpoint } = await startCollector(t)
     const { app, lines, call } = await startTraced(endpoint)
@@ -166,7 +166,7 @@ t.test(
   },
 )
 
-t.test('a failure is marked, also that of a caller who does not wait for the answer', async (t) => {
+t.test('a failed request is marked as an error, also if the client disconnects', async (t) => {
   const { received, endpoint } = await startCollector(t)
   const { app, base, call } = await startTraced(`${endpoint}/`)
   let release = () => {}
@@ -199,7 +199,7 @@ t.test('a failure is marked, also that of a caller who does not wait for the ans
   t.equal(servers.filter(({ attributes }) => !('http.response.status_code' in attributes)).length, 1)
 })
 
-t.test('a failed statement is marked with its code, and tells no SQL', async (t) => {
+t.test('a failed statement is marked with its code and without SQL', async (t) => {
   const { received, endpoint } = await startCollector(t)
   const broken = await openDatabase('memory://', options)
   const app = await buildApp({
@@ -221,7 +221,7 @@ t.test('a failed statement is marked with its code, and tells no SQL', async (t)
   for (const { body } of received) t.notMatch(body, /select|relation/i)
 })
 
-t.test('a request in flight when the service stops has its span, too', async (t) => {
+t.test('a request in flight during shutdown is exported', async (t) => {
   const { received, endpoint } = await startCollector(t)
   const { app, call } = await startTraced(endpoint)
   let release = () => {}
@@ -244,7 +244,7 @@ t.test('a request in flight when the service stops has its span, too', async (t)
   t.ok(spansOf(received).some(({ name, kind }) => kind === SERVER && name === 'GET /api/v1/batches/latest'))
 })
 
-t.test('a collector that is away, that says nothing or that refuses harms nothing', async (t) => {
+t.test('requests succeed if the collector is unreachable, silent or returns errors', async (t) => {
   const endpoints = {
     away: `http://127.0.0.1:${await freePort()}`,
     silent: (await startCollector(t, { answers: false })).endpoint,
@@ -269,7 +269,7 @@ t.test('a collector that is away, that says nothing or that refuses harms nothin
     t.same(
       warnings.map(({ msg }) => msg),
       ['traces cannot be sent'],
-      'told once',
+      'reported once',
     )
   }
 })

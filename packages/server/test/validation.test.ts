@@ -273,7 +273,7 @@ onEachDatabase(async (t, { call, plan }) => {
     }
   })
 
-  await t.test('errors in path, query and body are reported together', async (t) => {
+  await t.test('errors in path, query and body are returned together', async (t) => {
     const { status, body } = await call('PUT', '/tasks/1?x=1', { titel: 'a' })
     t.equal(status, 422)
     t.match(body.errors, [
@@ -353,7 +353,7 @@ onEachDatabase(async (t, { call, plan }) => {
     t.same((await call('GET', `/tasks/${tasks[0].id}`)).body, tasks[0])
   })
 
-  await t.test('other words for a field or value get a suggestion', async (t) => {
+  await t.test('a common synonym of a field or value gets a suggestion', async (t) => {
     const meant = async (body: object) => (await call('POST', '/tasks', body)).body.errors.at(-1).did_you_mean
     for (const [word, status] of Object.entries({
       todo: 'pending',
