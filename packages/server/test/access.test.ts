@@ -87,7 +87,7 @@ t.test('health, docs and the OpenAPI document need no key, and DOCS=off removes 
   }
 })
 
-t.test('each of 50 keys is recognized as its owner, and an unknown key as nobody', async (t) => {
+t.test('each of 50 keys maps to its owner, and an unknown key to none', async (t) => {
   const keys = Array.from({ length: 50 }, makeKey)
   const ownerOf = createKeyring(keys.map((key, i) => ({ name: `${i}`, hash: hashKey(key), scopes: [] })))
   for (const [i, key] of keys.entries()) t.equal(ownerOf(key)?.name, `key:${i}`)

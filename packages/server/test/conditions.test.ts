@@ -11,8 +11,8 @@ onEachDatabase(async (t, { call, plan }) => {
   await t.test('the ETag of a single task is its updated_at in quotes', async (t) => {
     const created = await call('POST', '/tasks', { title: 'a' })
     const path = `/tasks/${created.body.id}`
-    for (const answer of [created, await call('GET', path), await call('PUT', path, { title: 'b' })]) {
-      t.equal(answer.headers.etag, `"${answer.body.updated_at}"`)
+    for (const response of [created, await call('GET', path), await call('PUT', path, { title: 'b' })]) {
+      t.equal(response.headers.etag, `"${response.body.updated_at}"`)
     }
   })
 
@@ -57,14 +57,14 @@ onEachDatabase(async (t, { call, plan }) => {
   await t.test('of many concurrent changes to the same version, one succeeds', async (t) => {
     for (let round = 0; round < 5; round++) {
       const { id, updated_at } = await newTask()
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 20 }, (_, n) =>
           call('PUT', `/tasks/${id}`, { title: `${n}` }, ifMatch(`"${updated_at}"`)),
         ),
       )
-      const statuses = answers.map(({ status }) => status).sort()
+      const statuses = responses.map(({ status }) => status).sort()
       t.strictSame(statuses, [200, ...Array(19).fill(412)])
-      const winner = answers.find(({ status }) => status === 200)!
+      const winner = responses.find(({ status }) => status === 200)!
       t.strictSame((await call('GET', `/tasks/${id}`)).body, winner.body)
     }
   })
@@ -118,9 +118,9 @@ onEachDatabase(async (t, { call, plan }) => {
         ['PUT', {}, ifMatch(tags)],
         ['GET', undefined, ifNoneMatch(tags)],
       ] as const) {
-        const answer = await call(method, `/tasks/${id}`, body, init)
-        t.equal(answer.status, 422, tags)
-        t.match(answer.body.errors, [{ in: 'header', message: /updated_at of the task in double quotes/ }])
+        const response = await call(method, `/tasks/${id}`, body, init)
+        t.equal(response.status, 422, tags)
+        t.match(response.body.errors, [{ in: 'header', message: /updated_at of the task in double quotes/ }])
       }
     }
   })

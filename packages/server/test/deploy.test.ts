@@ -31,7 +31,7 @@ interface Variable {
   valueFrom?: object
 }
 
-/** Holds variables against the settings, and answers the settings that the service has with them. */
+/** Checks that every variable is a setting, and returns the settings of the service with them. */
 function settings(t: Test, variables: Variable[]) {
   const environment = Object.fromEntries(
     variables

@@ -127,7 +127,7 @@ t.test('the packed server contains a driver that survives closed connections', {
     loaded = false
     await callers
     await other.end()
-    // A statement whose answer never came would be told as a timeout. While connections are made anew, some wait too long.
+    // A statement without a response would be reported as a timeout. Some calls wait too long while the pool reconnects.
     t.same(new Set(seen.filter((it) => it !== 'overloaded')), new Set([201, 'database_unavailable']))
     t.equal(process.child.exitCode, null)
     t.equal(process.output.stderr, '')

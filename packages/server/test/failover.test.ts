@@ -44,18 +44,18 @@ t.test('several servers in DATABASE_URL', { skip }, async (t) => {
   const create = () => call('POST', '/tasks', { title: 'a' })
   /** Enough concurrent calls to use every connection of the pool. */
   const createMany = () => Promise.all(Array.from({ length: 30 }, create))
-  const statuses = (answers: Answer[]) => [...new Set(answers.map(({ status }) => status))]
-  const unavailable = (answers: Answer[]) =>
-    answers.every(({ body }) => body.error_code === 'database_unavailable')
+  const statuses = (responses: Answer[]) => [...new Set(responses.map(({ status }) => status))]
+  const unavailable = (responses: Answer[]) =>
+    responses.every(({ body }) => body.error_code === 'database_unavailable')
   /** Retries until all calls succeed. Until then, each one returns database_unavailable. */
   const recover = async (t: Test) => {
-    let answers: Answer[] = []
+    let responses: Answer[] = []
     await until('every connection is to the primary', async () => {
-      answers = await createMany()
-      t.ok(unavailable(answers.filter(({ status }) => status !== 201)))
-      return answers.every(({ status }) => status === 201)
+      responses = await createMany()
+      t.ok(unavailable(responses.filter(({ status }) => status !== 201)))
+      return responses.every(({ status }) => status === 201)
     })
-    return answers
+    return responses
   }
 
   await t.test('writes go to the primary, at any place in the URL', async (t) => {

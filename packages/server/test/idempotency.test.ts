@@ -81,8 +81,8 @@ onEachDatabase(async (t, { call, clear, database }) => {
       ['/tasks', { ...body, description: null }],
       ['/batches', { session_id, tasks: [{ title: 'a' }] }],
     ] as const) {
-      const answer = await call('POST', path, other, keyed(session_id))
-      t.match(answer, { status: 422, body: { error_code: 'idempotency_key_reused' } })
+      const response = await call('POST', path, other, keyed(session_id))
+      t.match(response, { status: 422, body: { error_code: 'idempotency_key_reused' } })
     }
     t.equal(await count(session_id), 1)
     t.equal((await call('GET', `/batches?session_id=${session_id}`)).body.total, 0)
@@ -99,12 +99,12 @@ onEachDatabase(async (t, { call, clear, database }) => {
   await t.test('concurrent requests with the same key create once and get the same response', async (t) => {
     const session_id = randomUUID()
     const body = { session_id, tasks: [{ title: 'a' }, { title: 'b' }] }
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       Array.from({ length: 30 }, () => call('POST', '/batches', body, keyed(session_id))),
     )
-    t.strictSame(new Set(answers.map(({ status }) => status)), new Set([201]))
-    t.equal(new Set(answers.map(({ text }) => text)).size, 1)
-    t.equal(answers.filter(replayed).length, 29)
+    t.strictSame(new Set(responses.map(({ status }) => status)), new Set([201]))
+    t.equal(new Set(responses.map(({ text }) => text)).size, 1)
+    t.equal(responses.filter(replayed).length, 29)
     t.equal(await count(session_id), 2)
   })
 
@@ -146,9 +146,9 @@ onEachDatabase(async (t, { call, clear, database }) => {
 
   await t.test('an invalid Idempotency-Key returns 422 and names the format', async (t) => {
     for (const key of ['', 'a b', 'ä', 'a'.repeat(256), '"a', '""', `"${'a'.repeat(256)}"`, '"a"b"']) {
-      const answer = await call('POST', '/tasks', { title: 'a' }, keyed(key))
-      t.equal(answer.status, 422, key)
-      t.match(answer.body.errors, [
+      const response = await call('POST', '/tasks', { title: 'a' }, keyed(key))
+      t.equal(response.status, 422, key)
+      t.match(response.body.errors, [
         { in: 'header', path: 'idempotency-key', message: /^must be 1 to 255 visible/ },
       ])
     }
@@ -176,13 +176,13 @@ t.test('several servers', { skip: (!process.env.CI && postgresMissing()) || fals
     for (let round = 0; round < 10; round++) {
       const session_id = randomUUID()
       const body = { session_id, title: 'a' }
-      const answers = await Promise.all(
+      const responses = await Promise.all(
         Array.from({ length: 20 }, (_, nth) =>
           servers[nth % 2]!.call('POST', '/tasks', body, keyed(session_id)),
         ),
       )
-      t.equal(new Set(answers.map(({ text }) => text)).size, 1)
-      t.equal(answers.filter(replayed).length, 19)
+      t.equal(new Set(responses.map(({ text }) => text)).size, 1)
+      t.equal(responses.filter(replayed).length, 19)
       t.equal((await servers[0].call('GET', `/tasks?session_id=${session_id}`)).body.total, 1)
     }
   })

@@ -16,7 +16,7 @@ interface Sample {
   value: number
 }
 
-/** What /metrics answers: each line a sample, and refused where it is none. */
+/** Returns the samples of /metrics. Throws if a line is not a sample. */
 async function scrape(app: FastifyInstance): Promise<Sample[]> {
   const { statusCode, headers, body } = await app.inject('/metrics')
   if (statusCode !== 200 || !/^text\/plain; version=0\.0\.4/.test(String(headers['content-type'])))
@@ -102,7 +102,7 @@ t.test('a histogram bucket counts the durations up to its bound', async (t) => {
 })
 
 onEachDatabase(async (t, { app, call }) => {
-  /** What the requests add to the counters of tasks: created, completed, replays. */
+  /** What requests add to the counters of tasks: created, completed, replays. */
   const adds = async (run: () => Promise<unknown>) => {
     const names = ['aklp_tasks_created_total', 'aklp_tasks_completed_total', 'aklp_idempotent_replays_total']
     const before = await scrape(app)
@@ -138,7 +138,7 @@ onEachDatabase(async (t, { app, call }) => {
         async () => update(await create({ status: 'completed' }), {}),
         [1, 1, 0],
       ],
-      ['refused', () => call('POST', '/tasks', { title: '' }), [0, 0, 0]],
+      ['rejected', () => call('POST', '/tasks', { title: '' }), [0, 0, 0]],
       [
         'a batch',
         () =>
@@ -188,7 +188,11 @@ onEachDatabase(async (t, { app, call }) => {
       const post = (more = {}) => adds(() => call('POST', path, { ...body, ...more }, { headers }))
       t.same(await post(), [1, 1, 0])
       t.same(await post(), [0, 0, 1])
-      t.same(await post({ session_id: randomUUID() }), [0, 0, 0], 'refused, as the key is another’s')
+      t.same(
+        await post({ session_id: randomUUID() }),
+        [0, 0, 0],
+        'rejected, as the key was used with a different request',
+      )
     }
   })
 })
@@ -218,7 +222,7 @@ t.test('metrics count the requests that use the database, wait for it and were r
       read(samples, 'aklp_database_requests_waiting', { kind: 'scan' }) === 1
     )
   })
-  await until('what waits is refused', async () => {
+  await until('waiting calls are rejected', async () => {
     const samples = await scrape(app)
     return read(samples, 'aklp_database_requests_refused_total', { reason: 'late' }) === 4
   })
@@ -262,7 +266,7 @@ t.test('metrics need no key and contain no task or caller, and METRICS=off remov
   t.equal((await without.app.inject('/metrics')).statusCode, 404)
 })
 
-/** The metrics that a query names, with the labels it asks of each, and the labels it groups by. */
+/** The metrics of a query with the labels that it selects, and the labels that it groups by. */
 function readQuery(query: string) {
   const groups: string[] = []
   const metrics: { name: string; labels: string[] }[] = []

@@ -124,7 +124,7 @@ t.test('the page at /docs', { skip }, async (t) => {
       Object.values<any>(path),
     )
     for (const { operationId, parameters = [], responses } of operations) {
-      // Probes answer plain text, to balancers.
+      // Probes return plain text, for load balancers.
       if (responses['200']?.content?.['text/plain']) continue
       const takesId = parameters.some((parameter: any) => parameter.in === 'path')
       const succeeded = asFilledIn[operationId]! < 300
@@ -182,7 +182,7 @@ async function expand(page: Page, operationId: string) {
       }
       if (body !== undefined) await operation.locator('textarea').fill(JSON.stringify(body))
     },
-    /** Executes it, and reads the answer that the page shows. */
+    /** Executes it, and reads the response that the page shows. */
     async execute() {
       if (await clear.isVisible()) await clear.click()
       await operation.locator('.execute').click()

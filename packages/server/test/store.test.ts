@@ -108,7 +108,7 @@ t.test(
   },
 )
 
-t.test('text is JSON only if it was made as JSON', async (t) => {
+t.test('plain text, or JSON of another type, is a type error where JSON is expected', async (t) => {
   // @ts-expect-error: a string is not JSON
   const text: Json<string> = 'text'
   // @ts-expect-error: nor is it the JSON of a value of another type

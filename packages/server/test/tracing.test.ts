@@ -21,7 +21,7 @@ interface Received {
   body: string
 }
 
-/** A collector: an HTTP server that keeps what it is sent. Unless it answers, it takes requests and says nothing. */
+/** A collector: an HTTP server that stores the bodies it receives. With `answers: false` it never responds. */
 async function startCollector(test: Test, { status = 200, answers = true } = {}) {
   const received: Received[] = []
   const server = createServer(async (request, response) => {
@@ -144,7 +144,7 @@ t.test(
         ['postgresql createTask', create.spanId],
         ['postgresql getTask', servers[2].spanId],
       ],
-      'none where the request was refused before',
+      'none if the request was rejected before',
     )
     t.equal(clients[0].attributes['db.system.name'], 'postgresql')
     t.equal(clients[0].traceId, trace)
@@ -161,7 +161,7 @@ t.test(
     t.same(
       ids,
       [...expected, undefined, undefined, undefined, unsampled.split('-')[1]],
-      'lines tell the trace',
+      'log lines have the trace_id',
     )
   },
 )
@@ -182,7 +182,7 @@ t.test('a failed request is marked as an error, also if the client disconnects',
   const socket = connect(Number(new URL(base).port), '127.0.0.1')
   await once(socket, 'connect')
   socket.write('GET /api/v1/batches/latest HTTP/1.1\r\nHost: a\r\n\r\n')
-  // More than there are places: the last is refused.
+  // More calls than there are places: the last one is rejected.
   const calls = Array.from({ length: 36 }, () => call('GET', '/api/v1/batches/latest'))
   await Promise.any(calls.map(async (one) => ((await one).status === 503 ? one : Promise.reject())))
   socket.destroy()
@@ -252,7 +252,7 @@ t.test('requests succeed if the collector is unreachable, silent or returns erro
   }
   for (const [name, endpoint] of Object.entries(endpoints)) {
     const { app, lines, call } = await startTraced(endpoint)
-    // Enough for a batch to be sent before the end.
+    // Enough that a batch is sent before the service closes.
     for (let round = 0; round < 6; round++) {
       const answers = await Promise.all(Array.from({ length: 100 }, () => call('GET', '/nowhere')))
       t.ok(
