@@ -69,8 +69,10 @@ export async function openPostgres(url: string, options: DatabaseOptions): Promi
 }
 
 const storeDb = (client: Sql | TransactionSql): StoreDb => ({
-  run: (statement, parameters, prepare = true) =>
-    client.unsafe(statement, parameters as string[], { prepare }),
+  // Returns a promise of its own: if the driver's query is passed on, queries and their rows survive many minor
+  // collections (9 kB promoted for each list in place of 0.6).
+  run: async (statement, parameters, prepare = true) =>
+    await client.unsafe(statement, parameters as string[], { prepare }),
 })
 
 /** Where a PostgreSQL is, for logs and messages: the URL without user, password (which may contain `?`) and parameters. */
