@@ -7,7 +7,7 @@ import type { TSchema } from '@sinclair/typebox'
 import { Config } from '../src/start/settings.js'
 
 const korean: Record<keyof Config, string> = {
-  HOST: '수신할 주소. 모든 주소에서 수신하려면 `0.0.0.0`. 루프백이 아닌 주소에는 키, 토큰 발급자 또는 `AUTH=off`가 필요합니다.',
+  HOST: '수신할 주소. 모든 주소에서 수신하려면 `0.0.0.0`. 루프백이 아닌 주소에는 API 키, 토큰 발급자 또는 `AUTH=off`가 필요합니다.',
   PORT: '수신할 포트. `0`이면 비어 있는 포트를 사용합니다.',
   DATABASE_URL:
     '데이터베이스. `postgres://user:password@host/database`(PostgreSQL), `file:folder`(폴더에 저장하는 내장 데이터베이스), `memory://`(서비스를 종료하면 사라지는 내장 데이터베이스).',
@@ -19,8 +19,9 @@ const korean: Record<keyof Config, string> = {
   SHUTDOWN_DELAY_MS:
     'SIGTERM을 받은 뒤 요청을 계속 받는 시간(밀리초). 그동안 `/readyz`가 503을 반환하므로 로드 밸런서가 요청을 보내지 않게 됩니다.',
   SHUTDOWN_TIMEOUT_MS: '종료할 때 처리 중인 요청을 기다리는 시간(밀리초).',
-  AUTH: '네트워크를 신뢰할 수 있으면 `off`. 설정하지 않으면 키나 토큰이 필요하고, 둘 다 없으면 루프백에서만 인증 없이 수신합니다.',
-  API_KEYS: '허용할 키 목록(JSON 배열). `key --name NAME` 명령이 키를 만들고 여기에 넣을 항목을 출력합니다.',
+  AUTH: '네트워크를 신뢰할 수 있으면 `off`. 설정하지 않으면 API 키나 토큰이 필요하고, 둘 다 없으면 루프백에서만 인증 없이 수신합니다.',
+  API_KEYS:
+    '허용할 API 키 목록(JSON 배열). `key --name NAME` 명령이 키를 만들고 여기에 넣을 항목을 출력합니다.',
   JWT_ISSUER: '허용할 토큰의 발급자(`iss` 클레임). `JWT_` 설정 세 개는 모두 지정하거나 모두 비워 둡니다.',
   JWT_AUDIENCE: '토큰의 대상(`aud` 클레임).',
   JWT_JWKS_URL: '발급자의 공개 키(JWKS) URL.',
@@ -28,12 +29,12 @@ const korean: Record<keyof Config, string> = {
     '호출자별 분당 최대 요청 수(프로세스마다 따로 적용). 인증을 사용하지 않으면 IP 주소로 호출자를 구분합니다. 설정하지 않으면 제한이 없습니다.',
   CORS_ORIGINS: '서비스를 호출할 수 있는 웹 페이지의 출처. 쉼표로 구분합니다. 예: `https://app.example.com`.',
   TRUSTED_PROXIES: '`X-Forwarded-For`를 신뢰할 프록시의 주소나 대역. 쉼표로 구분합니다. 예: `10.0.0.0/8`.',
-  DOCS: '`/docs`와 `/openapi.json` 제공 여부. 키 없이 볼 수 있습니다.',
-  METRICS: 'Prometheus용 `/metrics` 제공 여부. 키 없이 볼 수 있습니다.',
+  DOCS: '`/docs`와 `/openapi.json` 제공 여부. API 키 없이 볼 수 있습니다.',
+  METRICS: 'Prometheus용 `/metrics` 제공 여부. API 키 없이 볼 수 있습니다.',
   OTEL_EXPORTER_OTLP_ENDPOINT:
-    '트레이스를 OTLP/HTTP로 받을 OpenTelemetry 수집기의 URL. 예: `http://collector:4318`. 설정하지 않으면 트레이스를 보내지 않습니다.',
+    '트레이스를 OTLP/HTTP로 받을 OpenTelemetry 컬렉터의 URL. 예: `http://collector:4318`. 설정하지 않으면 트레이스를 보내지 않습니다.',
   IDEMPOTENCY_KEY_DAYS: '`Idempotency-Key`를 보관하는 일수.',
-  LOG_LEVEL: '최소 로그 수준. `trace`, `debug`, `info`, `warn`, `error`, `fatal`, `silent` 중 하나.',
+  LOG_LEVEL: '기록할 최소 로그 레벨. `trace`, `debug`, `info`, `warn`, `error`, `fatal`, `silent` 중 하나.',
   LOG_FORMAT: '`json` 또는 `pretty`. 설정하지 않으면 터미널에서는 `pretty`, 그 밖에는 `json`.',
 }
 
