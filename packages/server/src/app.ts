@@ -36,7 +36,7 @@ import { handleClientError } from './http/client-error.js'
 import { cors } from './http/cors.js'
 import { handleError } from './http/error-handler.js'
 import { Health, healthRoutes } from './http/health.js'
-import { refuseUnknownRoutes } from './http/not-found.js'
+import { rejectUnknownRoutes } from './http/not-found.js'
 import { openapi } from './http/openapi.js'
 import { pageSynonyms } from './http/paging.js'
 import { pipelining } from './http/pipelining.js'
@@ -157,7 +157,7 @@ export async function buildApp({
   closePromptly(app, stopping)
   await app.register(secureResponses)
   await app.register(cors, { origins: options.corsOrigins })
-  const refuseOtherMethods = refuseUnknownRoutes(app)
+  const rejectOtherMethods = rejectUnknownRoutes(app)
 
   // Responses are JSON already, or small.
   app.setSerializerCompiler(() => JSON.stringify)
@@ -207,7 +207,7 @@ export async function buildApp({
     },
     { prefix: '/api/v1' },
   )
-  refuseOtherMethods()
+  rejectOtherMethods()
   await app.ready()
   return app
 }

@@ -3,13 +3,13 @@ import { createKeyring, hashKey, makeKey } from '../src/access/keys.js'
 import { openDatabase } from '../src/db/open.js'
 import { assertNotExposed, ConfigError, loadConfig } from '../src/start/config.js'
 import { bearer, entry, key, reader, readerEntry, withKeys } from './access.js'
-import { openApi, options } from './support.js'
+import { createApi, options } from './support.js'
 
 const database = await openDatabase('memory://', options)
 t.teardown(() => database.close())
 
 async function serve(test: Test, settings: Record<string, string> = {}) {
-  const api = await openApi(database, settings)
+  const api = await createApi(database, settings)
   test.teardown(() => api.app.close())
   return api
 }

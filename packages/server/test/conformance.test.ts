@@ -15,7 +15,7 @@ import {
   validRequest,
 } from './generators.js'
 import { hostileBytes, hostileRequest, hostileTexts, send } from './hostile.js'
-import { answerChecker, onEachDatabase } from './support.js'
+import { createResponseCheck, onEachDatabase } from './support.js'
 
 onEachDatabase(async (t, { app, call, plan, clear }) => {
   const operations = readOperations((await app.inject('/openapi.json')).json())
@@ -89,7 +89,7 @@ onEachDatabase(async (t, { app, call, plan, clear }) => {
   await t.test(
     'an arbitrary HTTP request returns a documented response and never an internal error',
     async (t) => {
-      const check = answerChecker(app)
+      const check = createResponseCheck(app)
       await app.listen({ host: '127.0.0.1', port: 0 })
       const { port } = app.server.address() as { port: number }
       const agent = new Agent({ keepAlive: true })

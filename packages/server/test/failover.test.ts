@@ -4,7 +4,7 @@ import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../src/db/open.js'
 import { until } from './process.js'
-import { type Answer, freePort, openApi, options, postgresMissing, startPostgres } from './support.js'
+import { createApi, freePort, options, postgresMissing, startPostgres, type TestResponse } from './support.js'
 
 const skip = (!process.env.CI && postgresMissing()) || false
 
@@ -38,18 +38,18 @@ t.test('several servers in DATABASE_URL', { skip }, async (t) => {
   const several = `${url.replace(firstHost, hosts)}?target_session_attrs=read-write`
   const database = await openDatabase(several, { ...options, statementTimeout: 500 })
   t.teardown(() => database.close())
-  const { app, call } = await openApi(database, { REQUEST_TIMEOUT_MS: '4000' })
+  const { app, call } = await createApi(database, { REQUEST_TIMEOUT_MS: '4000' })
   t.teardown(() => app.close())
 
   const create = () => call('POST', '/tasks', { title: 'a' })
   /** Enough concurrent calls to use every connection of the pool. */
   const createMany = () => Promise.all(Array.from({ length: 30 }, create))
-  const statuses = (responses: Answer[]) => [...new Set(responses.map(({ status }) => status))]
-  const unavailable = (responses: Answer[]) =>
+  const statuses = (responses: TestResponse[]) => [...new Set(responses.map(({ status }) => status))]
+  const unavailable = (responses: TestResponse[]) =>
     responses.every(({ body }) => body.error_code === 'database_unavailable')
   /** Retries until all calls succeed. Until then, each one returns database_unavailable. */
   const recover = async (t: Test) => {
-    let responses: Answer[] = []
+    let responses: TestResponse[] = []
     await until('every connection is to the primary', async () => {
       responses = await createMany()
       t.ok(unavailable(responses.filter(({ status }) => status !== 201)))
@@ -126,7 +126,7 @@ t.test(
     const url = await newDatabase()
     const { sql, setReadOnly } = operate(t, url)
     const database = await openDatabase(url, options)
-    const { app, call } = await openApi(database)
+    const { app, call } = await createApi(database)
     const backends = async () => {
       const rows = await sql`select pid from pg_stat_activity
       where application_name = 'aklp-task-server' and query like '%tasks%'`

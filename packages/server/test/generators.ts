@@ -6,15 +6,15 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import fc from 'fast-check'
-import type { Answer } from './support.js'
+import type { TestResponse } from './support.js'
 
 export const numRuns = Number(process.env.FC_RUNS ?? 40)
 export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-export const isSuccess = ({ status }: Answer) => status < 400
+export const isSuccess = ({ status }: TestResponse) => status < 400
 
 /** Asserts what holds for every problem but cannot be part of its schema. */
-export function assertProblem({ status, headers, body, text }: Answer) {
+export function assertProblem({ status, headers, body, text }: TestResponse) {
   const shown = `${status}: ${text}`
   assert.match(headers['content-type']!, /^application\/problem\+json/, shown)
   assert.equal(body.status, status, shown)

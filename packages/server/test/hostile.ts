@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { type IncomingMessage, METHODS, type RequestOptions, request as sendHttp } from 'node:http'
 import fc from 'fast-check'
 import { deep, type Operation, valid } from './generators.js'
-import type { Answer } from './support.js'
+import type { TestResponse } from './support.js'
 
 /** Bodies that a parser of JSON may handle wrong. */
 export const hostileTexts = [
@@ -118,7 +118,7 @@ export const hostileRequest = fc.record({
 })
 
 /** Sends a request to a server and returns the response. Fails after 10 s without one. */
-export async function send(options: RequestOptions, payload: string | Buffer): Promise<Answer> {
+export async function send(options: RequestOptions, payload: string | Buffer): Promise<TestResponse> {
   const request = sendHttp({ ...options, timeout: 10_000 })
   // Without it, Node sends no Content-Length for GET and other methods that rarely have a body.
   request.setHeader('content-length', Buffer.byteLength(payload))
@@ -126,7 +126,7 @@ export async function send(options: RequestOptions, payload: string | Buffer): P
   request.end(payload)
   const [response] = (await once(request, 'response')) as [IncomingMessage]
   const text = Buffer.concat(await response.toArray()).toString()
-  const headers = response.headers as Answer['headers']
+  const headers = response.headers as TestResponse['headers']
   const isJson = /\bjson\b/.test(headers['content-type'] ?? '') && text !== ''
   return { status: response.statusCode!, headers, text, body: isJson ? JSON.parse(text) : undefined }
 }

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { openDatabase } from '../src/db/open.js'
-import { openApi, options } from './support.js'
+import { createApi, options } from './support.js'
 
 const database = await openDatabase('memory://', options)
-const { app, call } = await openApi(database)
+const { app, call } = await createApi(database)
 t.teardown(async () => {
   await app.close()
   await database.close()
@@ -202,7 +202,7 @@ t.test('50 probes at the same time share one ping', async (t) => {
       await database.ping()
     },
   }
-  const { app } = await openApi({ ...database, ...slow })
+  const { app } = await createApi({ ...database, ...slow })
   t.teardown(() => app.close())
   const probe = async () => {
     const probes = Array.from({ length: 50 }, (_, i) => app.inject(i % 2 ? '/readyz' : '/health'))

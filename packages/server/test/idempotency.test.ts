@@ -4,17 +4,17 @@ import postgres from 'postgres'
 import t from 'tap'
 import { openDatabase } from '../src/db/open.js'
 import {
-  type Answer,
+  createApi,
   onEachDatabase,
-  openApi,
   options,
   postgresMissing,
   startPostgres,
   storesOf,
+  type TestResponse,
 } from './support.js'
 
 const keyed = (key: string) => ({ headers: { 'idempotency-key': key } })
-const replayed = ({ headers }: Answer) => headers['idempotency-replayed'] === 'true'
+const replayed = ({ headers }: TestResponse) => headers['idempotency-replayed'] === 'true'
 
 onEachDatabase(async (t, { call, clear, database }) => {
   const count = async (session_id: string) =>
@@ -163,7 +163,7 @@ t.test('several servers', { skip: (!process.env.CI && postgresMissing()) || fals
   const url = await newDatabase()
   const open = async () => {
     const database = await openDatabase(url, { ...options, lockTimeout: 200 })
-    const api = await openApi(database)
+    const api = await createApi(database)
     t.teardown(async () => {
       await api.app.close()
       await database.close()

@@ -2,8 +2,8 @@
  * Every operation of the OpenAPI document, called by every kind of caller on what is its own and what is not. Nothing
  * here knows an operation by its name: a new one is covered by being there.
  *
- * No answer may depend on what its caller may not see. So each call is sent twice: with the data of others in the
- * database, and without it; and both times the answer must be the same.
+ * No response may depend on data that its caller must not see. So each call is sent twice, with and without the data of
+ * others in the database, and both responses must be the same.
  */
 
 import { randomUUID } from 'node:crypto'
@@ -13,7 +13,7 @@ import { hashKey, makeKey } from '../src/access/keys.js'
 import { openDatabase } from '../src/db/open.js'
 import { batches, tasks } from '../src/db/tables.js'
 import { startIssuer } from './issuer.js'
-import { openApi, options } from './support.js'
+import { createApi, options } from './support.js'
 
 const [A, B] = [randomUUID(), randomUUID()]
 const NONE = null
@@ -77,7 +77,7 @@ const tokens = await Promise.all(
 )
 
 const database = await openDatabase('memory://', options)
-const { app } = await openApi(database, {
+const { app } = await createApi(database, {
   ...issuer.settings,
   API_KEYS: JSON.stringify(
     keys.map(({ credential, scopes, sessions }, i) => ({

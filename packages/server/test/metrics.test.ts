@@ -8,7 +8,7 @@ import { openDatabase } from '../src/db/open.js'
 import { loadConfig, serviceOptions } from '../src/start/config.js'
 import { Metrics } from '../src/telemetry/metrics.js'
 import { until } from './process.js'
-import { onEachDatabase, openApi, options } from './support.js'
+import { createApi, onEachDatabase, options } from './support.js'
 
 interface Sample {
   name: string
@@ -46,7 +46,7 @@ const database = await openDatabase('memory://', options)
 t.teardown(() => database.close())
 
 t.test('the modules for metrics and tracing are not loaded at start', async (t) => {
-  const { app } = await openApi(database)
+  const { app } = await createApi(database)
   t.teardown(() => app.close())
   t.ok(loaded('ajv'), 'loaded() finds modules')
   t.notOk(loaded('prom-client'))
@@ -65,7 +65,7 @@ t.test('scrapes that come close together get the same response', async (t) => {
 })
 
 t.test('requests are counted by route, method and status, and unknown paths add no labels', async (t) => {
-  const { app, call } = await openApi(database)
+  const { app, call } = await createApi(database)
   t.teardown(() => app.close())
   const { body: task } = await call('POST', '/tasks', { title: 'a' })
   for (const id of [task.id, task.id, randomUUID()]) await call('GET', `/tasks/${id}`)
@@ -198,7 +198,7 @@ onEachDatabase(async (t, { app, call }) => {
 })
 
 t.test('metrics count the requests that use the database, wait for it and were rejected', async (t) => {
-  const { app, call } = await openApi(database, { DATABASE_POOL_SIZE: '2' })
+  const { app, call } = await createApi(database, { DATABASE_POOL_SIZE: '2' })
   t.teardown(() => app.close())
   const before = await scrape(app)
   t.equal(read(before, 'aklp_database_pool_size'), 2)
@@ -239,7 +239,7 @@ t.test('metrics count the requests that use the database, wait for it and were r
 
 t.test('metrics need no key and contain no task or caller, and METRICS=off removes them', async (t) => {
   const secret = 'never-in-metrics'
-  const { app, call } = await openApi(database)
+  const { app, call } = await createApi(database)
   t.teardown(() => app.close())
   const session_id = randomUUID()
   const { body } = await call('POST', '/tasks', { title: secret, session_id })
@@ -255,13 +255,13 @@ t.test('metrics need no key and contain no task or caller, and METRICS=off remov
 
   const hash = 'a'.repeat(64)
   const API_KEYS = JSON.stringify([{ name: secret, hash, scopes: ['tasks:read'] }])
-  const guarded = await openApi(database, { API_KEYS })
+  const guarded = await createApi(database, { API_KEYS })
   t.teardown(() => guarded.app.close())
   t.equal((await guarded.call('GET', '/tasks')).status, 401)
   t.equal((await guarded.app.inject('/metrics')).statusCode, 200)
   t.notMatch((await guarded.app.inject('/metrics')).body, secret)
 
-  const without = await openApi(database, { METRICS: 'off' })
+  const without = await createApi(database, { METRICS: 'off' })
   t.teardown(() => without.app.close())
   t.equal((await without.app.inject('/metrics')).statusCode, 404)
 })
@@ -286,7 +286,7 @@ function readQuery(query: string) {
 }
 
 t.test('every query of the dashboard and the alerts uses existing metrics and labels', async (t) => {
-  const { app, call } = await openApi(database)
+  const { app, call } = await createApi(database)
   t.teardown(() => app.close())
   await call('POST', '/tasks', { title: 'a' })
   const samples = await scrape(app)

@@ -8,7 +8,7 @@ import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../src/db/open.js'
 import { newFolder, until } from './process.js'
-import { freePort, openApi, options, postgresMissing, startPostgres } from './support.js'
+import { createApi, freePort, options, postgresMissing, startPostgres } from './support.js'
 
 function pgbouncerMissing(): string | undefined {
   try {
@@ -75,7 +75,7 @@ t.test('behind PgBouncer in transaction mode', { skip }, async (t) => {
 
   const database = await openDatabase(pooled, options)
   t.teardown(() => database.close())
-  const { app, call, plan } = await openApi(database)
+  const { app, call, plan } = await createApi(database)
   t.teardown(() => app.close())
 
   await t.test('every kind of call works with more concurrent calls than server connections', async (t) => {

@@ -4,7 +4,7 @@ import postgres from 'postgres'
 import t from 'tap'
 import { openDatabase } from '../src/db/open.js'
 import { until } from './process.js'
-import { type Api, onEachDatabase, openApi, options, postgresMissing, startPostgres } from './support.js'
+import { type Api, createApi, onEachDatabase, options, postgresMissing, startPostgres } from './support.js'
 
 onEachDatabase(async (t, { call, plan, clear }) => {
   t.beforeEach(clear)
@@ -185,7 +185,7 @@ t.test(
     const { newDatabase } = await startPostgres(t)
     const url = await newDatabase()
     const database = await openDatabase(url, options)
-    const { app, call, plan } = await openApi(database)
+    const { app, call, plan } = await createApi(database)
     const other = postgres(url, { max: 2, onnotice: () => {} })
     t.after(async () => {
       await other.end()

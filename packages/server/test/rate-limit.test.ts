@@ -3,13 +3,13 @@ import { makeKey } from '../src/access/keys.js'
 import { createLimit } from '../src/access/rate-limit.js'
 import { openDatabase } from '../src/db/open.js'
 import { bearer, key, reader, withKeys } from './access.js'
-import { openApi, options } from './support.js'
+import { createApi, options } from './support.js'
 
 const database = await openDatabase('memory://', options)
 t.teardown(() => database.close())
 
 async function serve(test: Test, settings: Record<string, string> = {}) {
-  const api = await openApi(database, settings)
+  const api = await createApi(database, settings)
   test.teardown(() => api.app.close())
   return api
 }

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../src/db/open.js'
-import { openApi, options } from './support.js'
+import { createApi, options } from './support.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
 const read = (page: string) => readFileSync(join(root, page), 'utf8')
@@ -134,7 +134,7 @@ t.test('a shortened block shows nothing that the response does not have in that 
 /** Runs the calls of a page in one shell, against a service of its own, and returns what each block printed. */
 async function run(t: Test, calls: string[]) {
   const database = await openDatabase('memory://', options)
-  const { app } = await openApi(database)
+  const { app } = await createApi(database)
   t.teardown(async () => {
     await app.close()
     await database.close()

@@ -112,7 +112,8 @@ export function postgresMissing(): string | undefined {
   return undefined
 }
 
-export interface Answer<Body = any> {
+/** A response with its body parsed. */
+export interface TestResponse<Body = any> {
   status: number
   headers: Record<string, string | undefined>
   body: Body
@@ -123,17 +124,17 @@ export interface Api {
   app: FastifyInstance
   database: Database
   /** Calls a path below /api/v1, or /api/… and /health as they are. Validates the response against the OpenAPI document. */
-  call(method: string, path: string, body?: unknown, init?: InjectOptions): Promise<Answer>
+  call(method: string, path: string, body?: unknown, init?: InjectOptions): Promise<TestResponse>
   /** Creates a batch with these tasks, in a new session by default. */
-  plan(tasks: object[], session_id?: string): Promise<Answer['body']>
+  plan(tasks: object[], session_id?: string): Promise<TestResponse['body']>
   /** Deletes all rows. */
   clear(): Promise<void>
 }
 
 /** The service on a database. Settings that are not given have their defaults. */
-export async function openApi(database: Database, settings: Record<string, string> = {}): Promise<Api> {
+export async function createApi(database: Database, settings: Record<string, string> = {}): Promise<Api> {
   const app = await buildApp({ ...serviceOptions(loadConfig(settings)), database, metricsMaxAge: 0 })
-  const check = answerChecker(app)
+  const checkResponse = createResponseCheck(app)
   const call: Api['call'] = async (method, path, body, init = {}) => {
     const url = path.startsWith('/api/') || path.startsWith('/health') ? path : `/api/v1${path}`
     const response = await app.inject({
@@ -145,14 +146,14 @@ export async function openApi(database: Database, settings: Record<string, strin
         headers: { 'content-type': 'application/json', ...init.headers },
       }),
     })
-    const answer: Answer = {
+    const result: TestResponse = {
       status: response.statusCode,
-      headers: response.headers as Answer['headers'],
+      headers: response.headers as TestResponse['headers'],
       text: response.body,
       body: response.body === '' ? undefined : JSON.parse(response.body),
     }
-    check(method, url, answer)
-    return answer
+    checkResponse(method, url, result)
+    return result
   }
   return {
     app,
@@ -185,7 +186,7 @@ async function withApi(
   database: Database,
   suite: (test: Test, api: Api) => Promise<void> | void,
 ) {
-  const api = await openApi(database)
+  const api = await createApi(database)
   try {
     await suite(test, api)
   } finally {
@@ -195,7 +196,7 @@ async function withApi(
 }
 
 /** Returns a function that throws if a response does not match the OpenAPI document. */
-export function answerChecker(app: FastifyInstance) {
+export function createResponseCheck(app: FastifyInstance) {
   const document = app.swagger() as any
   const ajv = new Ajv2020({ strict: false, validateFormats: false })
   ajv.addSchema(document, 'openapi')
@@ -212,7 +213,7 @@ export function answerChecker(app: FastifyInstance) {
     .sort((a, b) => a.split('{').length - b.split('{').length)
     .map((path) => ({ path, pattern: new RegExp(`^${path.replace(/\{\w+\}/g, '[^/]+')}/?$`) }))
 
-  return (method: string, url: string, { status, headers, body, text }: Answer) => {
+  return (method: string, url: string, { status, headers, body, text }: TestResponse) => {
     const fail = (why: string) => {
       throw new Error(`${method} ${url} returned ${status}: ${why}\n${text}`)
     }

@@ -2,17 +2,17 @@ import { createHmac, randomUUID } from 'node:crypto'
 import { exportSPKI } from 'jose'
 import t, { type Test } from 'tap'
 import { sessionFor } from '../src/access/session.js'
-import { createTokens, RefusedToken } from '../src/access/tokens.js'
+import { createTokens, InvalidToken } from '../src/access/tokens.js'
 import { openDatabase } from '../src/db/open.js'
 import { bearer, key, withKeys } from './access.js'
 import { startIssuer } from './issuer.js'
-import { openApi, options } from './support.js'
+import { createApi, options } from './support.js'
 
 const database = await openDatabase('memory://', options)
 t.teardown(() => database.close())
 
 async function serve(test: Test, settings: Record<string, string> = {}) {
-  const api = await openApi(database, settings)
+  const api = await createApi(database, settings)
   test.teardown(() => api.app.close())
   return api
 }
@@ -83,7 +83,7 @@ t.test('an invalid token returns 401 and is not echoed', async (t) => {
   }
   for (const [what, given] of Object.entries(invalid)) {
     const error = await tokens.verify(given).catch((error) => error)
-    t.ok(error instanceof RefusedToken, `${what}: ${error}`)
+    t.ok(error instanceof InvalidToken, `${what}: ${error}`)
     t.equal(tokens.recall(given), undefined, what)
   }
   const { call } = await serve(t, { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, JWT_JWKS_URL: jwksUrl })

@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm'
 import type { Test } from 'tap'
 import { openDatabase } from '../src/db/open.js'
 import { importFrom } from '../src/transfer/import.js'
-import { type Api, openApi, options } from './support.js'
+import { type Api, createApi, options } from './support.js'
 
 /** Collects what a command prints. */
 export function listener() {
@@ -37,7 +37,7 @@ export async function contents({ database: { db } }: Api): Promise<{ batches: an
 /** The service on a database, until the test ends. */
 export async function serve(test: Test, url: string): Promise<Api> {
   const database = await openDatabase(url, options)
-  const api = await openApi(database)
+  const api = await createApi(database)
   test.teardown(async () => {
     await api.app.close()
     await database.close()

@@ -5,7 +5,7 @@ import { anonymous, type Caller, type Scope } from '../http/caller.js'
 import { ApiError } from '../http/problem.js'
 import { type ApiKey, createKeyring } from './keys.js'
 import { type Allowance, createLimit } from './rate-limit.js'
-import { createTokens, type Issuer, RefusedToken } from './tokens.js'
+import { createTokens, InvalidToken, type Issuer } from './tokens.js'
 
 export interface AuthenticateOptions {
   /** The keys that are accepted. Without any, and without an issuer, every caller is let in. */
@@ -56,7 +56,7 @@ export const authenticate = fp<AuthenticateOptions>(
         const error = count(caller.name, reply)
         done(error ?? (caller.scopes.includes(scope) ? undefined : forbidden(scope)))
       }
-      const refuse = (detail?: string) => {
+      const reject = (detail?: string) => {
         const allowance = failures(request.ip)
         if (allowance.left >= 0) return done(unauthorized(scope, detail))
         reply.headers(rateLimitHeaders('failures', FAILURES_PER_MINUTE, allowance))
@@ -64,12 +64,12 @@ export const authenticate = fp<AuthenticateOptions>(
       }
 
       const credential = credentialOf(request)
-      if (credential === undefined) return refuse()
+      if (credential === undefined) return reject()
       const known = ownerOf(credential) ?? tokens?.recall(credential)
       if (known !== undefined) return admit(known)
-      if (tokens === undefined || !credential.includes('.')) return refuse(UNKNOWN)
+      if (tokens === undefined || !credential.includes('.')) return reject(UNKNOWN)
       tokens.verify(credential).then(admit, (error) => {
-        if (error instanceof RefusedToken) refuse(error.message)
+        if (error instanceof InvalidToken) reject(error.message)
         else done(error)
       })
     })

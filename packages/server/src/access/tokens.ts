@@ -13,8 +13,8 @@ export interface Issuer {
   jwksUrl: string
 }
 
-/** The token is rejected; the message is the reason, for the caller. */
-export class RefusedToken extends Error {}
+/** A token that is not accepted. The message is the reason, and is sent to the caller. */
+export class InvalidToken extends Error {}
 
 /** Only public-key algorithms: a token that is unsigned or signed with a shared secret is never accepted. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA']
@@ -28,7 +28,7 @@ const REMEMBERED_MS = 5 * 60_000
 const MOST_REMEMBERED = 10_000
 
 /** jose's codes for an invalid token. With any other code, the keys of the issuer could not be loaded. */
-const refusals: Record<string, string> = {
+const reasons: Record<string, string> = {
   ERR_JWT_EXPIRED: 'The token has expired. Request a new one',
   ERR_JWT_CLAIM_VALIDATION_FAILED: 'A claim of the token is missing or invalid',
   ERR_JWT_INVALID: 'The token is not a JWT',
@@ -68,14 +68,14 @@ export function createTokens({ issuer, audience, jwksUrl }: Issuer, now = Date.n
       return known !== undefined && known.until > now() ? known.caller : undefined
     },
 
-    /** Verifies a token. Throws {@link RefusedToken}, or `issuer_unavailable` when the keys of the issuer cannot be loaded. */
+    /** Verifies a token. Throws {@link InvalidToken}, or `issuer_unavailable` when the keys of the issuer cannot be loaded. */
     async verify(token: string): Promise<Caller> {
       loading ??= loadVerifier()
       const verify = await loading
       const claims = await verify(token).catch((error) => {
-        if (Object.hasOwn(refusals, error.code)) {
+        if (Object.hasOwn(reasons, error.code)) {
           const claim = error.code === 'ERR_JWT_CLAIM_VALIDATION_FAILED' ? `: ${error.claim}` : ''
-          throw new RefusedToken(`${refusals[error.code]}${claim}.`)
+          throw new InvalidToken(`${reasons[error.code]}${claim}.`)
         }
         throw Object.assign(new ApiError('issuer_unavailable'), { cause: error.cause ?? error })
       })
@@ -92,7 +92,7 @@ export function createTokens({ issuer, audience, jwksUrl }: Issuer, now = Date.n
 function toCaller({ sub, scope, sessions }: JWTPayload): Caller {
   // The limits of OpenID Connect. It is stored in logs and in the database.
   if (!/^[\x20-\x7e]{1,255}$/.test(sub!)) {
-    throw new RefusedToken('The claim `sub` of the token must have 1 to 255 ASCII characters.')
+    throw new InvalidToken('The claim `sub` of the token must have 1 to 255 ASCII characters.')
   }
   const given = toList(scope) ?? []
   const name = `token:${sub}`
@@ -100,7 +100,7 @@ function toCaller({ sub, scope, sessions }: JWTPayload): Caller {
   if (sessions === undefined) return { name, scopes }
   const bound = toList(sessions)
   if (bound === undefined || !bound.every((session) => UUID.test(session))) {
-    throw new RefusedToken('The claim `sessions` of the token must be an array of UUIDs.')
+    throw new InvalidToken('The claim `sessions` of the token must be an array of UUIDs.')
   }
   return { name, scopes, sessions: bound.map((session) => session.toLowerCase()) }
 }

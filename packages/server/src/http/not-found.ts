@@ -4,10 +4,10 @@ import type { FastifyInstance } from 'fastify'
 import { ApiError } from './problem.js'
 
 /**
- * Returns 404 for an unknown path, before the body is read: its media type does not matter there. Returns 405 for the
- * other methods of every known path (RFC 9110, section 15.5.6).
+ * Rejects unknown paths with 404 before the body is read, so that its media type does not matter. Returns a function that
+ * adds 405 for the other methods of all known paths (RFC 9110, section 15.5.6); call it after all routes are registered.
  */
-export function refuseUnknownRoutes(app: FastifyInstance) {
+export function rejectUnknownRoutes(app: FastifyInstance) {
   app.addHook('onRequest', (request, _reply, done) => {
     done(request.is404 ? new ApiError('route_not_found') : undefined)
   })
@@ -22,8 +22,7 @@ export function refuseUnknownRoutes(app: FastifyInstance) {
   app.addHook('onRoute', ({ url, method }) => {
     methods.set(url, [...(methods.get(url) ?? []), ...[method].flat()])
   })
-  /** Call it after all routes are registered. */
-  return () => {
+  return function rejectOtherMethods() {
     for (const [url, allowed] of [...methods]) {
       const names = allowed.sort().join(', ')
       app.route({
