@@ -121,11 +121,11 @@ export class Node {
   }
 
   /** Simulates a network partition: the node does not respond, and its connections stay open. */
-  cutOff() {
+  suspend() {
     signal('SIGSTOP', this.#processes)
   }
 
-  reconnect() {
+  resume() {
     signal('SIGCONT', this.#processes)
   }
 
