@@ -1,21 +1,21 @@
 /**
- * Admission control: so many requests are at the database at once as keep it busy, some wait for a short time, and the
- * rest is refused at once, which costs little. Without it, an overload fills the memory with requests whose callers have
- * long given up.
+ * Admission control: a limited number of requests use the database at once, a limited number wait for a short time, and
+ * the rest are rejected immediately, which costs little. Without it, an overload fills the memory with requests whose
+ * callers have already given up.
  */
 import type { FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from './problem.js'
 
 /**
- * What a request costs the database: `none` when it does not wait for a place there, `ordinary` when it reads a few hundred
- * rows at most, `scan` when it may read a whole table.
+ * What a request costs the database: `none` if it does not go through admission, `ordinary` if it reads a few hundred rows
+ * at most, `scan` if it may read a whole table.
  */
 export type Load = 'none' | 'ordinary' | 'scan'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What the route costs. Routes behind {@link admission} must say it; all others are `none`. */
+    /** What the route costs. Required for routes behind {@link admission}; all others are `none`. */
     load?: Load | ((request: FastifyRequest) => Load)
   }
 }
@@ -26,63 +26,60 @@ export function loadOfList({ query, caller }: FastifyRequest): Load {
   return (session_id ?? batch_id ?? caller.sessions) === undefined ? 'scan' : 'ordinary'
 }
 
-/**
- * Requests at the database for each connection: the driver sends the next statements while one is answered, several in
- * one write.
- */
+/** Requests that use one connection at once. The driver pipelines statements, and sends several in one write. */
 const PER_CONNECTION = 4
 /**
- * The part of the connections for lists of everything, of which one may always run: PostgreSQL gives each several cores,
- * and two at once leave those who ask for one task nothing where there are few.
+ * The share of the connections that scans may use, at least one. PostgreSQL uses several cores for each scan: on a small
+ * machine, two at once would leave no core for other requests.
  */
 const PART_FOR_SCANS = 1 / 10
-/** Most requests that wait, of either kind. */
+/** The maximum number of waiting requests of each kind. */
 const MOST_WAITING = 500
 /**
- * How many milliseconds the first in the queue has waited when no more are let in: those who come then are refused before
- * they are read, which costs a small part of reading them.
+ * If the first request in the queue has waited longer than this, in milliseconds, new requests are rejected before their
+ * body is read, which costs much less than reading it.
  */
 const LONG_WAIT = { ordinary: 250, scan: 4000 }
-/** After how many milliseconds one that waits is refused, when nothing moves: it does better to come again. */
+/** The maximum time in the queue, in milliseconds. A request that waits longer is rejected, so that its client retries. */
 const LONGEST_WAIT = { ordinary: 500, scan: 5000 }
 
-/** Always the same one: to note where an error comes from costs more than all the rest of a refusal. */
+/** One error for all rejections: recording a stack trace costs more than the rest of a rejection. */
 const overloaded = new ApiError('overloaded')
 
 type Kind = Exclude<Load, 'none'>
 
-/** One that waits, since when in milliseconds of the process, and how to end that. */
+/** A waiting request, with the time since when it waits (`performance.now()`) and callbacks that end the wait. */
 interface Turn {
   since: number
   begin: () => void
   refuse: (reason: ApiError) => void
 }
 
-/** Why work is refused: too much waits already, it waited too long itself, or its caller went away meanwhile. */
+/** Why work is rejected: the queue was full, it waited too long, or its client disconnected meanwhile. */
 type Reason = 'full' | 'late' | 'gone'
 
 /**
- * Lets work begin in the order in which it came, as far as there are places.
+ * Starts work in order of arrival, while there is capacity.
  *
- * A scan reads a whole table, and what the driver sends behind it on the same connection waits for all of that. So few
- * scans run at once, and while one does, everything else has a connection of its own, too.
+ * A scan reads a whole table. Statements queued behind it on the same connection wait until it finishes. So few scans run
+ * at once, and while one runs, no connection is shared.
  */
 export class Gate {
   readonly #connections: number
   readonly #mostScans: number
   readonly #running = { ordinary: 0, scan: 0 }
   readonly #waiting: Record<Kind, Turn[]> = { ordinary: [], scan: [] }
-  /** Which kinds have a timer that looks for those who wait too long: one for all of them. */
+  /** Which kinds have a timer that rejects work that waits too long: one timer for each kind. */
   readonly #watched = { ordinary: false, scan: false }
   readonly #refused = { full: 0, late: 0, gone: 0 }
 
   constructor(poolSize: number) {
-    // One connection is the database's own, for pings.
+    // One connection is reserved for health checks.
     this.#connections = Math.max(1, poolSize - 1)
     this.#mostScans = Math.max(1, Math.floor(poolSize * PART_FOR_SCANS))
   }
 
-  /** Whether work would be refused now. */
+  /** Whether new work of this kind would be rejected now. */
   isFull(kind: Kind) {
     const waiting = this.#waiting[kind]
     const [first] = waiting
@@ -90,28 +87,28 @@ export class Gate {
     return waiting.length >= MOST_WAITING || performance.now() - first.since > LONG_WAIT[kind]
   }
 
-  /** Counts work that is not done, and answers the error that says so. */
+  /** Counts a rejection, and returns the error to throw. */
   refuse(reason: Reason): ApiError {
     this.#refused[reason]++
     return overloaded
   }
 
-  /** How much work runs, by kind. */
+  /** The amount of running work, by kind. */
   get running(): Record<Kind, number> {
     return { ...this.#running }
   }
 
-  /** How much work waits, by kind. */
+  /** The amount of waiting work, by kind. */
   get waiting(): Record<Kind, number> {
     return { ordinary: this.#waiting.ordinary.length, scan: this.#waiting.scan.length }
   }
 
-  /** How much work was refused so far, by reason. */
+  /** The number of rejections so far, by reason. */
   get refused(): Record<Reason, number> {
     return { ...this.#refused }
   }
 
-  /** Does the work when it is its turn; its place is free again when the work is really done, however it ends. */
+  /** Runs the work when there is capacity. The capacity is released when its promise settles, also if it fails. */
   async run<T>(kind: Kind, work: () => Promise<T>): Promise<T> {
     if (kind === 'ordinary' && this.#isQuiet()) this.#running.ordinary++
     else await this.#turn(kind)
@@ -132,7 +129,7 @@ export class Gate {
     })
   }
 
-  /** Refuses the first in the queue when it has waited too long, and looks again when the next would have. */
+  /** Sets a timer that rejects waiting work after {@link LONGEST_WAIT}, and sets itself again while any waits. */
   #watch(kind: Kind) {
     const [first] = this.#waiting[kind]
     if (first === undefined || this.#watched[kind]) return
@@ -146,20 +143,20 @@ export class Gate {
         while (waiting[0] !== undefined && waiting[0].since <= latest)
           waiting.shift()!.refuse(this.refuse('late'))
         this.#watch(kind)
-        // One scan fewer that waits may mean more places for others.
+        // Fewer waiting scans can mean more capacity for ordinary work.
         this.#admit()
       },
       Math.max(1, left),
     ).unref()
   }
 
-  /** Whether there is a place and nobody waits for one: nearly always. */
+  /** Whether there is capacity and nothing waits for it, which is nearly always true. */
   #isQuiet() {
     const { ordinary, scan } = this.#waiting
     return ordinary.length === 0 && scan.length === 0 && this.#hasPlace(this.#running.scan > 0)
   }
 
-  /** Whether there is a place; `apart` from scans, all have a connection of their own. */
+  /** Whether there is capacity. With `apart`, each request needs a connection of its own, because of a scan. */
   #hasPlace(apart: boolean) {
     const places = this.#connections * (apart ? 1 : PER_CONNECTION)
     return this.#running.ordinary + this.#running.scan < places
@@ -180,19 +177,19 @@ export class Gate {
 
 export interface AdmissionOptions {
   gate: Gate
-  /** Called with the work of each admitted request when its turn comes, to observe it; it returns what the work returns. */
+  /** Wraps the work of each admitted request, to observe it. It must return what the work returns. */
   observe?: <T>(request: FastifyRequest, work: () => Promise<T>) => Promise<T>
 }
 
 /**
- * Admits requests to the database. Every route that is registered after it says its {@link Load}.
+ * Limits the requests that use the database. Every route that is registered after it must declare its {@link Load}.
  *
- * It wraps handlers, which a hook cannot replace: after a deadline, the response is sent while the statement still runs, and
- * the place is taken until that ends.
+ * It wraps handlers, because a hook cannot do this: after a timeout, the response is sent while the statement still runs,
+ * and the capacity must stay in use until the statement ends.
  */
 export const admission = fp<AdmissionOptions>(
   async (api, { gate, observe = (_request, work) => work() }) => {
-    // Before the body is read. A request that passes here still needs a place when its handler is to run.
+    // Before the body is read. A request that passes here still needs capacity before its handler runs.
     api.addHook('onRequest', (request, _reply, done) => {
       const kind = loadOf(request)
       done(kind !== 'none' && gate.isFull(kind) ? gate.refuse('full') : undefined)
@@ -200,7 +197,7 @@ export const admission = fp<AdmissionOptions>(
     api.addHook('onRoute', (route: RouteOptions) => {
       if (route.config?.load === undefined) throw new Error(`${route.method} ${route.url} has no config.load`)
       const { handler } = route
-      // The route for HEAD has the handler of the one for GET, which is wrapped already.
+      // The HEAD route uses the handler of the GET route, which is wrapped already.
       if (route.method === 'HEAD' || route.config.load === 'none') return
       route.handler = function (request, reply) {
         return gate.run(loadOf(request) as Kind, () => {
@@ -213,7 +210,7 @@ export const admission = fp<AdmissionOptions>(
   { name: 'admission' },
 )
 
-/** What a request costs, as its route says. */
+/** The load of a request, as declared by its route. */
 export function loadOf(request: FastifyRequest): Load {
   const { load = 'none' } = request.routeOptions.config
   return typeof load === 'function' ? load(request) : load
