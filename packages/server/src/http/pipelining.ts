@@ -13,10 +13,11 @@ export interface PipeliningOptions {
   waiting?: number
 }
 
-/** The requests of one socket: the responses of those that are handled, and how those that wait go on. */
+/** The requests of one socket. */
 interface Queue {
-  handled: Set<ServerResponse>
-  waiting: (() => void)[]
+  handled: ServerResponse[]
+  /** Those that are held back, and how each goes on. */
+  waiting: { response: ServerResponse; proceed: () => void }[]
 }
 
 /** Holds back requests of a socket that has too many. Registered before all hooks that count time or do work. */
@@ -26,7 +27,7 @@ export const pipelining = fp<PipeliningOptions>(
     let waiting = 0
 
     const createQueue = (socket: Socket): Queue => {
-      const queue: Queue = { handled: new Set(), waiting: [] }
+      const queue: Queue = { handled: [], waiting: [] }
       queues.set(socket, queue)
       socket.once('close', () => {
         waiting -= queue.waiting.length
@@ -36,26 +37,30 @@ export const pipelining = fp<PipeliningOptions>(
       return queue
     }
 
-    app.addHook('onRequest', (request, reply, done) => {
+    const handle = (queue: Queue, response: ServerResponse, proceed: () => void) => {
+      queue.handled.push(response)
+      response.once('close', finish)
+      proceed()
+    }
+
+    function finish(this: ServerResponse) {
+      const queue = queues.get(this.req.socket)!
+      queue.handled.splice(queue.handled.indexOf(this), 1)
+      this.emit(OVER)
+      const next = queue.waiting.shift()
+      if (next === undefined) return
+      waiting--
+      if (queue.waiting.length === 0) this.req.socket.resume()
+      handle(queue, next.response, next.proceed)
+    }
+
+    app.addHook('onRequest', (request, reply, proceed) => {
       const { socket } = request.raw
       const queue = queues.get(socket) ?? createQueue(socket)
-      const handle = () => {
-        queue.handled.add(reply.raw)
-        reply.raw.once('close', () => {
-          queue.handled.delete(reply.raw)
-          reply.raw.emit(OVER)
-          const next = queue.waiting.shift()
-          if (next === undefined) return
-          waiting--
-          if (queue.waiting.length === 0) socket.resume()
-          next()
-        })
-        done()
-      }
-      if (queue.handled.size < perSocket) return handle()
+      if (queue.handled.length < perSocket) return handle(queue, reply.raw, proceed)
       if (waiting >= mostWaiting) return void socket.destroy()
       waiting++
-      queue.waiting.push(handle)
+      queue.waiting.push({ response: reply.raw, proceed })
       socket.pause()
     })
   },
