@@ -332,6 +332,51 @@ onEachDatabase(async (t, { call, plan }) => {
     t.match(body.detail, /^300 validation errors\..* 295 more: see `errors`\.$/)
   })
 
+  await t.test('a list that is too long is reported with its length, beside other errors', async (t) => {
+    const tasks = Array.from({ length: 600 }, () => ({ id, status: 'done' }))
+    const { body } = await call('PUT', '/tasks/bulk', { tasks, dryRun: true })
+    t.equal(body.errors.length, 20)
+    t.match(body.errors, [
+      { path: 'dryRun', message: 'unknown field; allowed: tasks' },
+      { path: 'tasks', message: 'must have 1 to 500 items, has 600' },
+      { path: 'tasks[0].status', did_you_mean: 'completed' },
+    ])
+  })
+
+  await t.test('of 10 000 unknown fields, 20 are listed and all are counted', async (t) => {
+    const unknown = Object.fromEntries(Array.from({ length: 10_000 }, (_, nth) => [`field${nth}`, 1]))
+    const { body } = await call('POST', '/tasks', { ...unknown, title: 'a', status: 'done' })
+    t.equal(body.error_count, 10_001)
+    t.equal(body.errors.length, 20)
+    const inItems = await call('POST', '/batches', { tasks: [unknown, { ...unknown, title: 'a' }] })
+    t.equal(inItems.body.error_count, 20_001)
+  })
+
+  await t.test('a query with thousands of unknown parameters returns 422 and counts them', async (t) => {
+    const { status, body } = await call(
+      'GET',
+      `/tasks?${Array.from({ length: 3000 }, (_, nth) => `p${nth}`).join('&')}`,
+    )
+    t.equal(status, 422)
+    t.equal(body.error_count, 3000)
+  })
+
+  await t.test('a body with more than 30 000 items and fields returns 422', async (t) => {
+    const title = 'a'.repeat(40_000)
+    const withValues = (count: number) => ({ title, tasks: Array.from({ length: count - 2 }, () => 0) })
+    const message = 'must have at most 30000 items and fields in total. Split it into several requests'
+    const { status, body } = await call('POST', '/tasks', withValues(30_001))
+    t.equal(status, 422)
+    t.strictSame(body.errors, [{ in: 'body', path: '', message }])
+    t.equal(body.detail, `1 validation error. The body ${message}.`)
+    t.match((await call('POST', '/tasks', withValues(30_000))).body.errors, [
+      { path: 'tasks' },
+      { path: 'title' },
+    ])
+    const texts = { title, description: ',[{'.repeat(20_000) + '\\"'.repeat(20_000) }
+    t.match((await call('POST', '/tasks', texts)).body.errors, [{ path: 'title' }, { path: 'description' }])
+  })
+
   await t.test('the response to a body with 100 000 errors is short', async (t) => {
     const many = Array.from({ length: 100_000 }, (_, i) => `${i}`)
     for (const [path, body] of [

@@ -12,7 +12,7 @@ import {
   toProblem,
   validationError,
 } from './problem.js'
-import { type Check, explain } from './validation.js'
+import { explain, InvalidPart } from './validation.js'
 
 /** Errors that Fastify raises before a handler runs, by their code. */
 const fastifyErrors: Record<string, FixedErrorCode> = {
@@ -24,7 +24,7 @@ const fastifyErrors: Record<string, FixedErrorCode> = {
 
 function toApiError(error: FastifyError, request: FastifyRequest): ApiError {
   if (error instanceof ApiError) return error
-  if (error.validation) return checkEveryPart(request)
+  if (error instanceof InvalidPart) return checkOtherParts(request, error)
   const code = fastifyErrors[error.code]
   if (code !== undefined) return new ApiError(code)
   // A request that was cut off while being read has a status, but no code of Fastify.
@@ -32,8 +32,11 @@ function toApiError(error: FastifyError, request: FastifyRequest): ApiError {
   return new ApiError(isUnavailable(error) ? 'database_unavailable' : 'internal_error')
 }
 
-/** Fastify stops at the first part of a request that is invalid. This checks all parts, to report every error at once. */
-function checkEveryPart(request: FastifyRequest): ApiError {
+/** The parts in the order in which Fastify validates them, until one is invalid. */
+const order = ['params', 'body', 'querystring', 'headers'] as const
+
+/** Checks the parts that Fastify has not validated after an invalid one, to report every error at once. */
+function checkOtherParts(request: FastifyRequest, { invalid, validationContext }: InvalidPart): ApiError {
   const errors: NonNullable<Problem['errors']> = []
   let error_count = 0
   for (const [part, place] of [
@@ -42,15 +45,22 @@ function checkEveryPart(request: FastifyRequest): ApiError {
     ['headers', 'header'],
     ['body', 'body'],
   ] as const) {
-    const check = request.getValidationFunction(part) as Check | undefined
-    const value = part === 'querystring' ? request.query : request[part]
-    if (check === undefined || check(value)) continue
+    const isNext = order.indexOf(part) > order.indexOf(validationContext)
+    const found = part === validationContext ? invalid : isNext ? check(request, part) : undefined
+    if (found === undefined) continue
     const noun = place === 'body' ? 'field' : 'parameter'
-    const found = explain(check, MAX_ERRORS - errors.length, noun)
-    errors.push(...found.errors.map((error) => ({ in: place, ...error })))
-    error_count += found.count
+    const explained = explain(found, MAX_ERRORS - errors.length, noun)
+    errors.push(...explained.errors.map((error) => ({ in: place, ...error })))
+    error_count += explained.count
   }
   return validationError(errors, error_count)
+}
+
+function check(request: FastifyRequest, part: InvalidPart['validationContext']) {
+  const result = request.getValidationFunction(part)?.(
+    part === 'querystring' ? request.query : request[part],
+  ) as unknown as { error?: InvalidPart } | undefined
+  return result?.error?.invalid
 }
 
 function send(reply: FastifyReply, error: ApiError, request: FastifyRequest) {

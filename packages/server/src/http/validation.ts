@@ -8,6 +8,7 @@ import { Ajv, type ErrorObject } from 'ajv'
 import type { FastifyInstance } from 'fastify'
 import { formatMessages, formats } from './formats.js'
 import { type Synonyms, suggest } from './suggest.js'
+import { type Components, createTrim, givenLength, type Unknown } from './trim.js'
 
 /** One error in the input. */
 export interface FieldError {
@@ -20,22 +21,32 @@ export interface FieldError {
   did_you_mean?: string
 }
 
-/** A compiled schema. */
-export interface Check {
-  (value: unknown): boolean
-  /** The errors of the last call. */
-  errors?: ErrorObject[] | null
+/** Why a value is invalid. */
+export interface Invalid {
+  errors: ErrorObject[]
+  /** How many more unknown fields there are, for which `errors` has no entry. */
+  omitted: number
   synonyms: Synonyms
+}
+
+/** A compiled schema: returns why the value is invalid, or undefined. It fills in defaults in place. */
+export type Check = (value: unknown) => Invalid | undefined
+
+/** A part of a request is invalid. */
+export class InvalidPart extends Error {
+  /** Which part: set by Fastify. */
+  declare validationContext: 'params' | 'querystring' | 'headers' | 'body'
+
+  constructor(readonly invalid: Invalid) {
+    super()
+  }
 }
 
 /**
  * A compiler of schemas that may refer to the named components. Compiling throws for a keyword that has no message.
  * `synonyms` are other words for the names and values in the schemas.
  */
-export function createCompiler(
-  components: { $id?: string }[],
-  synonyms: Synonyms = {},
-): (schema: TSchema) => Check {
+export function createCompiler(components: TSchema[], synonyms: Synonyms = {}): (schema: TSchema) => Check {
   const ajv = new Ajv({
     allErrors: true,
     verbose: true, // errors carry the schema and the value, which the messages name
@@ -46,10 +57,19 @@ export function createCompiler(
     formats,
     schemas: components,
   })
-  const byId = new Map(components.map((component) => [component.$id, component]))
+  const byId: Components = new Map(components.map((component) => [component.$id, component]))
   return (schema) => {
     assertMessages(schema, byId)
-    return Object.assign(ajv.compile(schema), { synonyms })
+    const validate = ajv.compile(schema)
+    const trim = createTrim(schema, byId)
+    return (value) => {
+      const unknown: Unknown = { kept: 0, omitted: 0 }
+      if (validate(trim === undefined ? value : trim(value, unknown))) return undefined
+      const errors = validate.errors!
+      // It refers to the value, which may be large.
+      validate.errors = null
+      return { errors, omitted: unknown.omitted, synonyms }
+    }
   }
 }
 
@@ -63,18 +83,18 @@ export function readIntegers(schema: TSchema, query: Record<string, unknown>) {
 }
 
 /**
- * Explains why a check failed: the first `most` places, with one error each, and the number of all places. A request may be
- * wrong in half a million places: only the reported ones are explained. `noun` is what a name in the input is called.
+ * Explains why a value is invalid: the first `most` places, with one error each, and the number of all places. `noun` is
+ * what a name in the input is called.
  */
 export function explain(
-  check: Check,
+  { errors: all, omitted, synonyms }: Invalid,
   most: number,
   noun: 'field' | 'parameter' = 'field',
 ): { errors: FieldError[]; count: number } {
   const reported: ErrorObject[] = []
   let count = 0
   let previous: ErrorObject | undefined
-  for (const error of check.errors ?? []) {
+  for (const error of all) {
     // The errors of one place follow each other.
     const again = error.instancePath === previous?.instancePath && nameOf(error) === nameOf(previous)
     previous = error
@@ -88,9 +108,9 @@ export function explain(
   }
   const errors = reported.map((error) => {
     const broken = rules[error.keyword]!.explain(error, noun)
-    return { path: placeOf(error), ...broken, ...meant(error, broken.allowed, check.synonyms) }
+    return { path: placeOf(error), ...broken, ...meant(error, broken.allowed, synonyms) }
   })
-  return { errors, count }
+  return { errors, count: count + omitted }
 }
 
 /** Whether the error is an unknown name, and not a wrong value. */
@@ -136,7 +156,7 @@ const itemCount: Rule = {
   unfit: ({ minItems, maxItems }) =>
     (minItems === undefined || maxItems === undefined) && 'needs both minItems and maxItems',
   explain: ({ data, parentSchema: { minItems, maxItems } = {} }) => ({
-    message: `must have ${minItems} to ${maxItems} items, has ${(data as unknown[]).length}`,
+    message: `must have ${minItems} to ${maxItems} items, has ${givenLength(data as unknown[])}`,
   }),
 }
 
@@ -180,11 +200,18 @@ const rules: Record<string, Rule> = {
   },
   maxLength: {
     explain: ({ params, data }) => ({
-      message: `must have at most ${params.limit} characters, has ${[...(data as string)].length}`,
+      message: `must have at most ${params.limit} characters, has ${lengthOf(data as string)}`,
     }),
   },
   minItems: itemCount,
   maxItems: itemCount,
+}
+
+/** The number of code points. */
+function lengthOf(text: string): number {
+  let length = 0
+  for (const _ of text) length++
+  return length
 }
 
 /** The only pattern with a message; other rules are formats. */
@@ -203,7 +230,7 @@ const annotations = new Set([
 ])
 
 /** Throws when a schema could reject a value without a message for it. */
-function assertMessages(schema: TSchema, components: Map<string | undefined, object>, place = '') {
+function assertMessages(schema: TSchema, components: Components, place = '') {
   for (const keyword of Object.keys(schema)) {
     if (annotations.has(keyword)) continue
     const rule = Object.hasOwn(rules, keyword) ? rules[keyword]! : undefined
@@ -213,7 +240,7 @@ function assertMessages(schema: TSchema, components: Map<string | undefined, obj
   const parts: [name: string, part: TSchema][] = [
     ...Object.entries<TSchema>(schema.properties ?? {}),
     ...(schema.items ? [['[]', schema.items] as [string, TSchema]] : []),
-    ...(schema.$ref ? [[schema.$ref, components.get(schema.$ref)] as [string, TSchema]] : []),
+    ...(schema.$ref ? [[schema.$ref, components.get(schema.$ref)!] as [string, TSchema]] : []),
   ]
   for (const [name, part] of parts) assertMessages(part, components, place ? `${place}.${name}` : name)
 }
@@ -249,21 +276,16 @@ const kind = (value: unknown) =>
   value === null ? 'null' : article(Array.isArray(value) ? 'array' : typeof value)
 
 /** Registers the named components, and validates every request as described above. */
-export function validateStrictly(app: FastifyInstance, components: { $id?: string }[], synonyms: Synonyms) {
+export function validateStrictly(app: FastifyInstance, components: TSchema[], synonyms: Synonyms) {
   for (const component of components) app.addSchema(component)
   const compile = createCompiler(components, synonyms)
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
-    if (httpPart === 'headers') return compile(Type.Object(lowerCased(schema.properties)))
-    const check = compile(schema)
-    if (httpPart !== 'querystring') return check
-    const checkQuery: Check = (query) => {
-      readIntegers(schema, query as Record<string, unknown>)
-      const valid = check(query)
-      checkQuery.errors = check.errors!
-      return valid
+    const check = compile(httpPart === 'headers' ? Type.Object(lowerCased(schema.properties)) : schema)
+    return (value) => {
+      if (httpPart === 'querystring') readIntegers(schema, value)
+      const invalid = check(value)
+      return invalid === undefined || { error: new InvalidPart(invalid) }
     }
-    checkQuery.synonyms = synonyms
-    return checkQuery
   })
 }
 

@@ -37,9 +37,9 @@ export function loadConfig(environment: Record<string, string | undefined>): Con
   }
   readIntegers(Config, config)
   readLists(config)
-  const check = createCompiler([])(Config)
-  if (!check(config)) {
-    const error = explain(check, 1).errors[0]!
+  const invalid = createCompiler([])(Config)(config)
+  if (invalid !== undefined) {
+    const error = explain(invalid, 1).errors[0]!
     const meant = error.did_you_mean
     throw new ConfigError(`${phrase(error)}${meant ? `.${didYouMean(meant)}` : ''}`)
   }

@@ -42,9 +42,9 @@ export function createCheck(): (table: Table, given: GivenRow) => Checked {
   return (table, given) => {
     const row = withTimestamps(given)
     const repaired = table === 'tasks' ? repair(row) : []
-    const check = checks[table]
-    if (check(row)) return { row: row as Row, repaired }
-    return { mistake: explain(check, 3).errors.map(phrase).join('; ') }
+    const invalid = checks[table](row)
+    if (invalid === undefined) return { row: row as Row, repaired }
+    return { mistake: explain(invalid, 3).errors.map(phrase).join('; ') }
   }
 }
 

@@ -1,0 +1,57 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import t from 'tap'
+import { send } from './hostile.js'
+import { startServer } from './process.js'
+
+const MIB = 1024 * 1024
+
+/** A body of 1 MiB that repeats one item as often as it fits. */
+const filled = (head: string, item: (nth: number) => string, tail: string) => {
+  const items: string[] = []
+  for (let bytes = head.length + tail.length, nth = 0; ; nth++) {
+    bytes += item(nth).length + 1
+    if (bytes > MIB) return `${head}${items.join()}${tail}`
+    items.push(item(nth))
+  }
+}
+
+const hostileBodies: [name: string, method: string, path: string, body: string][] = [
+  ['wrong items', 'PUT', '/tasks/bulk', filled('{"tasks":[', () => '0', ']}')],
+  ['empty items', 'PUT', '/tasks/bulk', filled('{"tasks":[', () => '{}', ']}')],
+  ['nested items', 'PUT', '/tasks/bulk', filled('{"tasks":[', () => '[]', ']}')],
+  ['wrong ids', 'DELETE', '/tasks/bulk', filled('{"ids":[', () => '0', ']}')],
+  ['wrong tasks', 'POST', '/batches', filled('{"tasks":[', () => '{}', ']}')],
+  ['unknown fields', 'POST', '/tasks', filled('{', (nth) => `"k${nth}":0`, '}')],
+  ['numbers as names', 'POST', '/tasks', filled('{', (nth) => `"${(nth * 2654435761) % 2 ** 32}":0`, '}')],
+  ['unknown fields in items', 'PUT', '/tasks/bulk', filled('{"tasks":[', (nth) => `{"k${nth}":0}`, ']}')],
+  ['deep nesting', 'POST', '/tasks', '['.repeat(MIB / 2) + ']'.repeat(MIB / 2)],
+  ['the most fields', 'POST', '/tasks', `{${Array.from({ length: 29_000 }, (_, nth) => `"k${nth}":0`)}}`],
+  ['a prototype', 'POST', '/tasks', `{"x":[${'[],'.repeat(14_000)}[]],"__proto__":0${' '.repeat(MIB / 2)}}`],
+  ['one text', 'POST', '/tasks', `{"title":"${' '.repeat(MIB - 12)}"}`],
+]
+
+t.test('while eight clients send hostile bodies of 1 MiB, /livez responds within 400 ms', async (t) => {
+  // A container with the memory of the Kubernetes manifests has a heap of this size.
+  const server = startServer(t, { DATABASE_URL: 'memory://', NODE_OPTIONS: '--max-old-space-size=256' })
+  const { port } = new URL(await server.listening())
+  for (const [name, method, path, body] of hostileBodies) {
+    let sent = false
+    const responses = Promise.all(
+      Array.from({ length: 8 }, () =>
+        send({ port, method, path: `/api/v1${path}`, headers: { 'content-type': 'application/json' } }, body),
+      ),
+    ).finally(() => {
+      sent = true
+    })
+    let slowest = 0
+    while (!sent) {
+      const start = performance.now()
+      t.equal((await send({ port, path: '/livez' }, '')).status, 200)
+      slowest = Math.max(slowest, performance.now() - start)
+      await sleep(5)
+    }
+    for (const { status } of await responses) t.match(String(status), /^4/, name)
+    t.ok(slowest < 400, `${name}: ${slowest.toFixed(0)} ms`)
+  }
+  t.equal(server.child.exitCode, null, 'the process runs')
+})
