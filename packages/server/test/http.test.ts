@@ -88,6 +88,30 @@ t.test('every JSON content type is accepted and any other returns 415', async (t
   t.equal(status, 415, 'no content type')
 })
 
+t.test('a compressed body returns 415, and one with the coding identity is accepted', async (t) => {
+  for (const [header, value] of [
+    ['content-encoding', 'gzip'],
+    ['content-encoding', 'br, identity'],
+    ['content-encoding', 'nonsense'],
+    ['transfer-encoding', 'gzip, chunked'],
+  ] as const) {
+    const { status, body, headers } = await call(
+      'POST',
+      '/tasks',
+      { title: 'a' },
+      { headers: { [header]: value } },
+    )
+    t.equal(status, 415, value)
+    t.equal(body.error_code, 'unsupported_media_type')
+    t.match(body.detail, /Send the body uncompressed/)
+    t.equal(headers['accept-encoding'], 'identity')
+  }
+  for (const value of ['identity', 'Identity']) {
+    const headers = { 'content-encoding': value }
+    t.equal((await call('POST', '/tasks', { title: 'a' }, { headers })).status, 201, value)
+  }
+})
+
 t.test('DELETE works with any content type as long as there is no body', async (t) => {
   for (const headers of [json, { 'content-type': 'application/x-www-form-urlencoded' }, {}]) {
     const { id } = (await call('POST', '/tasks', { title: 'a' })).body

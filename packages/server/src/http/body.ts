@@ -23,8 +23,9 @@ export function parseOnlyJson(app: FastifyInstance) {
   app.addContentTypeParser(
     /^application\/(?:[\w.+-]+\+)?json\b/,
     { parseAs: 'buffer' },
-    async (_request: FastifyRequest, body: Buffer) => {
+    async (request: FastifyRequest, body: Buffer) => {
       if (body.length === 0) return undefined
+      assertNotEncoded(request)
       if (body.length > LARGE) {
         if (hasMoreValues(body, MAX_VALUES)) throw validationError([TOO_MANY_VALUES])
         previous = previous.then(() => nextTurn())
@@ -78,3 +79,18 @@ function hasMoreValues(json: Buffer, most: number): boolean {
   return false
 }
 const [QUOTE, BACKSLASH, COMMA, BRACKET, BRACE] = Buffer.from('"\\,[{')
+
+/** Throws for a body that is compressed: it cannot be read, and its media type is that of the uncompressed one. */
+function assertNotEncoded({ headers }: FastifyRequest) {
+  const { 'content-encoding': content, 'transfer-encoding': transfer } = headers
+  if (content !== undefined && content.trim().toLowerCase() !== 'identity') throw encoded('Content-Encoding')
+  if (transfer !== undefined && transfer.trim().toLowerCase() !== 'chunked')
+    throw encoded('Transfer-Encoding')
+}
+
+const encoded = (header: string) =>
+  new ApiError(
+    'unsupported_media_type',
+    `The header \`${header}\` states that the body is compressed, which the service does not accept. Send the body uncompressed and without this header.`,
+    { 'accept-encoding': 'identity' },
+  )
