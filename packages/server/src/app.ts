@@ -8,7 +8,7 @@
  *  2. deadline (http/timeouts)
  *  3. security headers and CORS (http/security-headers, http/cors)
  *  4. 404 for unknown paths, 405 for other methods (http/not-found)
- *  5. authentication, scope and rate limit (access/authenticate)
+ *  5. authentication, scope and rate limit (access/authenticate), conditions that cannot be kept (http/conditions)
  *  6. admission, first look: an overloaded service rejects before it reads the body (http/admission)
  *  7. body: JSON in UTF-8, at most 1 MiB (http/body)
  *  8. validation against the schemas of the route (http/validation)
@@ -33,6 +33,7 @@ import { driverError } from './db/failures.js'
 import { admission, Gate } from './http/admission.js'
 import { parseOnlyJson } from './http/body.js'
 import { handleClientError } from './http/client-error.js'
+import { refuseConditions } from './http/conditions.js'
 import { cors } from './http/cors.js'
 import { handleError } from './http/error-handler.js'
 import { Health, healthRoutes } from './http/health.js'
@@ -183,6 +184,7 @@ export async function buildApp({
   await app.register(
     async (api) => {
       await api.register(authenticate, options.authentication)
+      await api.register(refuseConditions)
       // An operation without query parameters rejects them: a misspelt filter must not act on everything.
       api.addHook('onRoute', (route) => {
         route.schema = { querystring: Strict({}), ...route.schema }

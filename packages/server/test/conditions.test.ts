@@ -124,4 +124,51 @@ onEachDatabase(async (t, { call, plan }) => {
       }
     }
   })
+
+  await t.test('a condition that an operation cannot keep returns 422, and nothing changes', async (t) => {
+    const { id, session_id, updated_at } = await newTask()
+    const path = `/tasks/${id}`
+    const create = { title: 'b', session_id }
+    const refused: [string, string, object | undefined, string[]][] = [
+      [
+        'PUT',
+        '/tasks/bulk',
+        { tasks: [{ id, title: 'b' }] },
+        ['if-match', 'if-none-match', 'if-unmodified-since'],
+      ],
+      ['DELETE', '/tasks/bulk', { ids: [id] }, ['if-match', 'if-none-match', 'if-unmodified-since']],
+      ['POST', '/tasks', create, ['if-match', 'if-none-match', 'if-unmodified-since']],
+      [
+        'POST',
+        '/batches',
+        { session_id, tasks: [create] },
+        ['if-match', 'if-none-match', 'if-unmodified-since'],
+      ],
+      ['PUT', path, { title: 'b' }, ['if-none-match', 'if-unmodified-since']],
+      ['DELETE', path, undefined, ['if-none-match', 'if-unmodified-since']],
+      ['GET', path, undefined, ['if-match']],
+      ['GET', '/tasks', undefined, ['if-match']],
+      ['GET', '/batches/latest', undefined, ['if-match']],
+    ]
+    for (const [method, url, body, names] of refused) {
+      for (const name of names) {
+        const value = name === 'if-unmodified-since' ? 'Sat, 06 Dec 2025 10:00:00 GMT' : `"${updated_at}"`
+        const response = await call(method, url, body, { headers: { [name]: value } })
+        t.equal(response.status, 422, `${method} ${url} ${name}`)
+        t.match(response.body.errors, [
+          { in: 'header', path: name, message: /^is not supported.*Remove it\./ },
+        ])
+      }
+    }
+    const both = await call('POST', '/tasks', create, { headers: { 'if-match': '*', 'if-none-match': '*' } })
+    t.equal(both.body.error_count, 2)
+    const left = (await call('GET', `/tasks?session_id=${session_id}`)).body.items
+    t.match(left, [{ id, title: 'a', updated_at }])
+    t.equal(left.length, 1)
+  })
+
+  await t.test('a list ignores If-None-Match and dates, since it has no version', async (t) => {
+    for (const name of ['if-none-match', 'if-modified-since', 'if-unmodified-since'])
+      t.equal((await call('GET', '/tasks', undefined, { headers: { [name]: '*' } })).status, 200, name)
+  })
 })

@@ -1,5 +1,8 @@
 /** Conditional requests (RFC 9110, section 13). The entity tag of a task is its `updated_at`. */
 import { Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { validationError } from './problem.js'
 
 const tag = '"2025-12-06T10:00:00.000Z"'
 
@@ -48,3 +51,34 @@ export function isKnown(ifNoneMatch: string | undefined, version: string): boole
 
 const entityTags = (list: string) =>
   [...list.matchAll(/(W\/)?"([^"]*)"/g)].map(([, weak, version]) => ({ weak, version: version! }))
+
+/** Conditions that would protect data if they were kept, and what to do about each. */
+const refused = {
+  'if-match':
+    'is not supported by this operation. Remove it. To change a task only if it has not changed, update or delete it by its id',
+  'if-none-match':
+    'is not supported by operations that change something. Remove it. To change a task only if it has not changed, send If-Match',
+  'if-unmodified-since':
+    'is not supported. Remove it. To change a task only if it has not changed, send If-Match with its updated_at in double quotes',
+}
+
+const conditions = Object.keys(refused) as (keyof typeof refused)[]
+
+/**
+ * Rejects a condition that an operation cannot keep: if it were ignored, a change would take effect that the caller wanted to
+ * prevent. Reads ignore the other conditions, which is always correct: they return the whole response.
+ */
+export const refuseConditions = fp(
+  async (api) => {
+    api.addHook('onRequest', (request, _reply, done) => {
+      const found = conditions.filter((name) => request.headers[name] !== undefined && !allows(request, name))
+      if (found.length === 0) return done()
+      done(validationError(found.map((name) => ({ in: 'header', path: name, message: refused[name] }))))
+    })
+  },
+  { name: 'refuse-conditions' },
+)
+
+/** Whether an operation keeps a condition, or may ignore it. */
+const allows = ({ method, routeOptions }: FastifyRequest, name: keyof typeof refused) =>
+  name === 'if-match' ? routeOptions.schema?.headers === ChangeHeaders : method === 'GET' || method === 'HEAD'
