@@ -23,8 +23,8 @@ const drip = (text: string) => (socket: Socket) => {
   const next = setInterval(() => socket.writable && socket.write(text[sent++ % text.length]!), 1000)
   socket.resume().once('close', () => clearInterval(next))
 }
-const head = 'POST /api/v1/tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n'
-const large = 'GET /docs/static/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n'
+const head = 'POST /api/v1/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
+const large = 'GET /docs/static/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n'
 
 await open(idle, (socket) => socket.resume())
 await open(SLOW, drip(`${head}X-Header: ${'a'.repeat(1000)}`))

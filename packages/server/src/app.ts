@@ -4,9 +4,9 @@
  * What a request passes through, in this order:
  *
  *  0. at most 32 requests of a socket at a time (http/pipelining)
- *  1. request id, and a check of the header Host (RFC 9112, section 3.2)
+ *  1. request id and security headers (http/security-headers), checks of Host and Expect (http/request-headers)
  *  2. deadline (http/timeouts)
- *  3. security headers and CORS (http/security-headers, http/cors)
+ *  3. CORS (http/cors)
  *  4. 404 for unknown paths, 405 for other methods (http/not-found)
  *  5. authentication, scope and rate limit (access/authenticate), conditions that cannot be kept (http/conditions)
  *  6. admission, first look: an overloaded service rejects before it reads the body (http/admission)
@@ -42,6 +42,7 @@ import { openapi } from './http/openapi.js'
 import { pageSynonyms } from './http/paging.js'
 import { pipelining } from './http/pipelining.js'
 import { ApiError, Problem } from './http/problem.js'
+import { requestHeaders } from './http/request-headers.js'
 import { JSON_TYPE, Strict } from './http/schemas.js'
 import { secureResponses, securityHeaders } from './http/security-headers.js'
 import { closePromptly } from './http/shutdown.js'
@@ -58,13 +59,14 @@ import { Metrics } from './telemetry/metrics.js'
 import { metricsRoute } from './telemetry/prometheus.js'
 
 const MAX_BODY_BYTES = 1024 * 1024
-const NO_HOST = 'The header Host is required (RFC 9112, section 3.2).'
 
 /** What an operator can set, apart from where the service listens and logs. */
 export interface ServiceOptions {
   authentication: AuthenticateOptions
   /** Origins whose pages may call the service. */
   corsOrigins: readonly string[]
+  /** Whether to reject a Host that is neither an IP address nor `localhost`: see {@link requestHeaders}. */
+  localNamesOnly: boolean
   /** Addresses and networks whose `X-Forwarded-For` is trusted. */
   trustedProxies: readonly string[]
   /** The timeout of a request, in milliseconds. */
@@ -119,7 +121,7 @@ export async function buildApp({
       // How often Node looks for late requests, every 30 s by default. It responds to all it finds in one go, and other
       // requests wait meanwhile.
       connectionsCheckingInterval: Math.min(options.requestTimeout, 100),
-      // Node would reject a request without Host with an empty response; the hook below says why.
+      // Node would reject a request without Host with an empty response; http/request-headers says why.
       requireHostHeader: false,
     },
     // At shutdown, idle connections are closed, and requests that still arrive on others are served.
@@ -151,12 +153,12 @@ export async function buildApp({
   app.setErrorHandler(handleError)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
-    const complete = request.raw.httpVersion !== '1.1' || request.headers.host !== undefined
-    done(complete ? undefined : new ApiError('bad_request', NO_HOST, { connection: 'close' }))
+    done()
   })
+  await app.register(secureResponses)
+  await app.register(requestHeaders, { localNamesOnly: options.localNamesOnly })
   await app.register(deadlines, { milliseconds: options.requestTimeout })
   closePromptly(app, stopping)
-  await app.register(secureResponses)
   await app.register(cors, { origins: options.corsOrigins })
   const rejectOtherMethods = rejectUnknownRoutes(app)
 

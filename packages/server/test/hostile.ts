@@ -1,7 +1,13 @@
 /** Generators of malformed and hostile requests, for fast-check. */
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { type IncomingMessage, METHODS, type RequestOptions, request as sendHttp } from 'node:http'
+import {
+  type IncomingMessage,
+  METHODS,
+  type OutgoingHttpHeaders,
+  type RequestOptions,
+  request as sendHttp,
+} from 'node:http'
 import fc from 'fast-check'
 import { deep, type Operation, valid } from './generators.js'
 import type { TestResponse } from './support.js'
@@ -118,10 +124,13 @@ export const hostileRequest = fc.record({
 })
 
 /** Sends a request to a server and returns the response. Fails after 10 s without one. */
-export async function send(options: RequestOptions, payload: string | Buffer): Promise<TestResponse> {
-  const request = sendHttp({ ...options, timeout: 10_000 })
+export async function send(
+  options: RequestOptions & { headers?: OutgoingHttpHeaders },
+  payload: string | Buffer,
+): Promise<TestResponse> {
   // Without it, Node sends no Content-Length for GET and other methods that rarely have a body.
-  request.setHeader('content-length', Buffer.byteLength(payload))
+  const given = { ...options.headers, 'content-length': Buffer.byteLength(payload) }
+  const request = sendHttp({ ...options, headers: given, timeout: 10_000 })
   request.once('timeout', () => request.destroy(new Error('no response within the timeout')))
   request.end(payload)
   const [response] = (await once(request, 'response')) as [IncomingMessage]

@@ -7,7 +7,7 @@ import { type PipeliningOptions, pipelining } from '../src/http/pipelining.js'
 import { startServer, until } from './process.js'
 import { postgresMissing, startPostgres } from './support.js'
 
-const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`
+const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
 
 /** A server that counts the requests in its handlers, and a function to connect to it. */
 async function startCounting(t: Test, options: PipeliningOptions) {

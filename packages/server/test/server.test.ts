@@ -223,23 +223,23 @@ t.test('a malformed HTTP request returns a problem and closes the connection', a
     t.match(head, new RegExp(`^x-request-id: ${problem.request_id}$`, 'im'))
   }
 
-  const post = 'POST /api/v1/tasks HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n'
+  const post = 'POST /api/v1/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
   const malformed: Record<string, string | Buffer> = {
     garbage: 'garbage\r\n\r\n',
     'a TLS handshake': Buffer.from('16030100f5010000f10303', 'hex'),
     'the preface of HTTP/2': 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
-    'an unknown version': 'GET / HTTP/9.9\r\nHost: a\r\n\r\n',
-    'an unknown method': 'BREW / HTTP/1.1\r\nHost: a\r\n\r\n',
+    'an unknown version': 'GET / HTTP/9.9\r\nHost: localhost\r\n\r\n',
+    'an unknown method': 'BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n',
     'no Host': 'GET /health HTTP/1.1\r\n\r\n',
-    'a header without a name': 'GET /health HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n',
-    'a NUL in a header': 'GET /health HTTP/1.1\r\nHost: a\r\nX-Request-ID: a\0b\r\n\r\n',
+    'a header without a name': 'GET /health HTTP/1.1\r\nHost: localhost\r\n: b\r\n\r\n',
+    'a NUL in a header': 'GET /health HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: a\0b\r\n\r\n',
     'two lengths': `${post}Content-Length: 5\r\nContent-Length: 6\r\n\r\n{"a":1}`,
     'a length and chunks': `${post}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
     'a length that is not a number': `${post}Content-Length: five\r\n\r\n{}`,
     'a chunk without a size': `${post}Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n`,
   }
   const unfinished: Record<string, string> = {
-    'headers that never end': 'GET /health HTTP/1.1\r\nHost: a\r\n',
+    'headers that never end': 'GET /health HTTP/1.1\r\nHost: localhost\r\n',
     'a body that never ends': `${post}Content-Length: 100\r\n\r\n{"title"`,
     'chunks that never end': `${post}Transfer-Encoding: chunked\r\n\r\n5\r\n{"tit\r\n`,
   }
@@ -249,7 +249,9 @@ t.test('a malformed HTTP request returns a problem and closes the connection', a
     await t.test(name, async (t) => refused(t, (await raw(bytes)).text, 400, 'bad_request'))
   }
   await t.test('headers too large', async (t) => {
-    const { text } = await raw(`GET /health HTTP/1.1\r\nHost: a\r\nX-A: ${'a'.repeat(100_000)}\r\n\r\n`)
+    const { text } = await raw(
+      `GET /health HTTP/1.1\r\nHost: localhost\r\nX-A: ${'a'.repeat(100_000)}\r\n\r\n`,
+    )
     refused(t, text, 431, 'headers_too_large')
   })
   for (const [name, answered] of late) {
@@ -290,7 +292,7 @@ t.test(
     const before = open()
     const socket = connect(Number(new URL(url).port), '127.0.0.1').pause()
     socket.on('error', () => {})
-    socket.write('GET /docs/static/swagger-ui-bundle.js HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(20))
+    socket.write('GET /docs/static/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(20))
     await until('the files are open', () => open() > before + 10)
     await until('they are closed', () => open() <= before)
     t.equal(server.output.stderr, '')

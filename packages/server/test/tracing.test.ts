@@ -181,7 +181,7 @@ t.test('a failed request is marked as an error, also if the client disconnects',
   })
   const socket = connect(Number(new URL(base).port), '127.0.0.1')
   await once(socket, 'connect')
-  socket.write('GET /api/v1/batches/latest HTTP/1.1\r\nHost: a\r\n\r\n')
+  socket.write('GET /api/v1/batches/latest HTTP/1.1\r\nHost: localhost\r\n\r\n')
   // More calls than there are places: the last one is rejected.
   const calls = Array.from({ length: 36 }, () => call('GET', '/api/v1/batches/latest'))
   await Promise.any(calls.map(async (one) => ((await one).status === 503 ? one : Promise.reject())))

@@ -29,7 +29,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param body A new task. Only `title` is required.
      * @param options Options for this call: idempotencyKey, timeout, signal, headers, retries.
-     * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, idempotency_in_progress, body_too_large, unsupported_media_type, idempotency_key_reused, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
+     * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, idempotency_in_progress, body_too_large, unsupported_media_type, expectation_failed, host_not_allowed, idempotency_key_reused, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
      * aklp.tasks.create({"title":"nginx Pod 생성하기","description":"kubectl run 명령어로 nginx Pod 생성","status":"pending","priority":"high","due_date":"2025-12-07T23:59:59Z","session_id":"550e8400-e29b-41d4-a716-446655440001"})
      */
@@ -45,7 +45,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param query Query parameters, all optional.
      * @param options Options for this call: timeout, signal, headers, retries.
-     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
+     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     list: (query: ListTasksQuery = {}, options?: RequestOptions): Promise<TaskPage> =>
       send('GET', '/api/v1/tasks', { query: { ...query, ...scope } }, options),
@@ -59,7 +59,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param query Query parameters, all optional.
      * @param options Options for this call: timeout, signal, headers, retries.
-     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
+     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     each: (query: Omit<ListTasksQuery, 'page'> = {}, options?: RequestOptions): AsyncGenerator<Task, void, undefined> =>
       eachItem((page) => tasks.list({ limit: 100, ...query, page }, options)),
@@ -73,7 +73,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param task_id The id of the task.
      * @param options Options for this call: timeout, signal, headers, retries.
-     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, task_not_found, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
+     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, task_not_found, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     get: (task_id: string, options?: RequestOptions): Promise<Task> =>
       send('GET', '/api/v1/tasks/{task_id}', { params: { task_id } }, options),
@@ -88,7 +88,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      * @param task_id The id of the task.
      * @param body The fields to change. An omitted field keeps its value; null clears `description`, `priority` or `due_date`. Other fields cannot be changed: to move a task to another session or batch, create it there.
      * @param options Options for this call: ifUnchangedSince, timeout, signal, headers, retries.
-     * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, task_not_found, request_timeout, task_changed, body_too_large, unsupported_media_type, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
+     * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, task_not_found, request_timeout, task_changed, body_too_large, unsupported_media_type, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
      * aklp.tasks.update('019b0f3e-7c00-7000-8000-000000000001', {"status":"completed"})
      */
@@ -104,7 +104,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param task_id The id of the task.
      * @param options Options for this call: ifUnchangedSince, timeout, signal, headers, retries.
-     * @throws {AklpError} with one of these codes: invalid_json, bad_request, unauthorized, forbidden, task_not_found, task_changed, body_too_large, unsupported_media_type, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
+     * @throws {AklpError} with one of these codes: invalid_json, bad_request, unauthorized, forbidden, task_not_found, task_changed, body_too_large, unsupported_media_type, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     delete: (task_id: string, options?: ChangeOptions): Promise<void> =>
       send('DELETE', '/api/v1/tasks/{task_id}', { params: { task_id } }, options),
@@ -118,7 +118,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param tasks The changes, 1 to 500. Changes with the same id are applied in the order of the request, and the task is returned once.
      * @param options Options for this call: timeout, signal, headers, retries.
-     * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, body_too_large, unsupported_media_type, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
+     * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, body_too_large, unsupported_media_type, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
      * aklp.tasks.bulkUpdate([{"id":"019b0f3e-7c00-7000-8000-000000000001","status":"completed"}])
      */
@@ -134,7 +134,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param ids The ids of the tasks to delete, 1 to 500. A repeated id counts once.
      * @param options Options for this call: timeout, signal, headers, retries.
-     * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, body_too_large, unsupported_media_type, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
+     * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, body_too_large, unsupported_media_type, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
      * aklp.tasks.bulkDelete(["019b0f3e-7c00-7000-8000-000000000001"])
      */
@@ -152,7 +152,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param body A new batch with all its tasks, created in one transaction.
      * @param options Options for this call: idempotencyKey, timeout, signal, headers, retries.
-     * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, idempotency_in_progress, body_too_large, unsupported_media_type, idempotency_key_reused, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
+     * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, idempotency_in_progress, body_too_large, unsupported_media_type, expectation_failed, host_not_allowed, idempotency_key_reused, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
      * aklp.batches.create({"session_id":"550e8400-e29b-41d4-a716-446655440001","reason":"Kubernetes 기초 학습을 위한 단계별 과제입니다.","tasks":[{"title":"Pod 개념 이해하기","priority":"high"},{"title":"nginx Pod 생성하기","priority":"high"},{"title":"Pod 로그 확인하기","priority":"medium"},{"title":"Pod 삭제하기","priority":"low"}]})
      */
@@ -168,7 +168,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param query Query parameters, all optional.
      * @param options Options for this call: timeout, signal, headers, retries.
-     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
+     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     list: (query: ListBatchesQuery = {}, options?: RequestOptions): Promise<BatchPage> =>
       send('GET', '/api/v1/batches', { query: { ...query, ...scope } }, options),
@@ -182,7 +182,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param query Query parameters, all optional.
      * @param options Options for this call: timeout, signal, headers, retries.
-     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
+     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     each: (query: Omit<ListBatchesQuery, 'page'> = {}, options?: RequestOptions): AsyncGenerator<Batch, void, undefined> =>
       eachItem((page) => batches.list({ limit: 100, ...query, page }, options)),
@@ -196,7 +196,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param query Query parameters, all optional.
      * @param options Options for this call: timeout, signal, headers, retries.
-     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
+     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     latest: (query: LatestBatchQuery = {}, options?: RequestOptions): Promise<Batch | null> =>
       send('GET', '/api/v1/batches/latest', { query: { ...query, ...scope } }, options),
@@ -210,7 +210,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param batch_id The id of the batch.
      * @param options Options for this call: timeout, signal, headers, retries.
-     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, batch_not_found, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
+     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, batch_not_found, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     get: (batch_id: string, options?: RequestOptions): Promise<Batch> =>
       send('GET', '/api/v1/batches/{batch_id}', { params: { batch_id } }, options),

@@ -88,6 +88,18 @@ export const catalogue = {
     detail:
       'The service accepts only JSON in UTF-8. Send the body with the header `Content-Type: application/json`.',
   },
+  expectation_failed: {
+    status: 417,
+    title: 'The expectation is not supported',
+    detail:
+      'The service supports only `100-continue` in the header `Expect`. Send the request again without this header.',
+  },
+  host_not_allowed: {
+    status: 421,
+    title: 'The host is not allowed',
+    detail:
+      'A service without authentication accepts only `localhost` or an IP address as the header `Host`, so that web pages cannot reach it (DNS rebinding). Call it as `localhost` or by its IP address. To call it by another name, configure `API_KEYS` or a token issuer, or set `AUTH=off` if everyone on the network is trusted.',
+  },
   validation_error: {
     status: 422,
     title: 'The request is invalid',

@@ -29,6 +29,9 @@ const ok = (description: string) => ({
   content: { 'text/plain': { schema: Type.String({ examples: ['ok'] }) } },
 })
 
+/** Probes may use any name of the service; their responses say nothing about tasks. */
+const config = { load: 'none', anyHost: true } as const
+
 export interface HealthOptions {
   /** Sends a query to the database; rejects when it fails or takes too long. */
   ping: () => Promise<void>
@@ -42,7 +45,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
   app.get(
     '/health',
     {
-      config: { load: 'none' },
+      config,
       schema: {
         operationId: 'getHealth',
         tags: ['health'],
@@ -68,7 +71,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
   app.get(
     '/livez',
     {
-      config: { load: 'none' },
+      config,
       schema: {
         operationId: 'getLiveness',
         tags: ['health'],
@@ -84,7 +87,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
   app.get(
     '/readyz',
     {
-      config: { load: 'none' },
+      config,
       schema: {
         operationId: 'getReadiness',
         tags: ['health'],

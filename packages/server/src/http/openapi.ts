@@ -28,7 +28,7 @@ works through it over hours or days, and can ask at any time what is left.
 - **Retries.** Send an \`Idempotency-Key\` that names the step, such as \`<session_id>:plan:1\`, with each create: a retry with
   the same key creates nothing twice. Without a key, check whether a create took effect before you retry it.
 - **Concurrent changes.** Send the \`updated_at\` of a task, in double quotes, as \`If-Match\` to change the task only if it has
-  not changed since you read it.
+  not changed since you read it. Conditions that an operation cannot keep are rejected.
 `.trim()
 
 export interface OpenapiOptions {

@@ -81,7 +81,7 @@ export const Problem = Type.Object(
     error_count: Type.Optional(
       Type.Integer({
         description:
-          'The number of validation errors, including those left out of `errors`. Only with `validation_error`.',
+          'The number of validation errors, including those left out of `errors`. Of a list that is too long, the first 501 items are checked. Only with `validation_error`.',
         examples: [1],
       }),
     ),
@@ -170,6 +170,8 @@ export const commonProblems = [
   'bad_request',
   'unauthorized',
   'forbidden',
+  'expectation_failed',
+  'host_not_allowed',
   'validation_error',
   'rate_limited',
   'internal_error',

@@ -107,6 +107,7 @@ export function serviceOptions(config: Config): ServiceOptions {
       }),
       ...(RATE_LIMIT_PER_MINUTE !== undefined && { perMinute: RATE_LIMIT_PER_MINUTE }),
     },
+    localNamesOnly: !isAuthConfigured(config),
     corsOrigins: config.CORS_ORIGINS,
     trustedProxies: config.TRUSTED_PROXIES,
     requestTimeout: config.REQUEST_TIMEOUT_MS,

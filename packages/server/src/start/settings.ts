@@ -70,7 +70,7 @@ export const Config = Type.Object({
   AUTH: Type.Optional(
     OneOf(['off'], {
       description:
-        'Set to `off` if everyone on the network is trusted. If unset, callers need a key or token; if neither is configured, the service listens on loopback only and requires none.',
+        'Set to `off` if everyone on the network is trusted. If unset, callers need a key or token; if neither is configured, the service listens on loopback only, requires none, and can be called only as `localhost` or by its IP address.',
     }),
   ),
   API_KEYS: Defaulted(

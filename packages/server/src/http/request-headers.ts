@@ -1,0 +1,45 @@
+/** Checks of the headers that concern every request, whatever its route. */
+import { isIP } from 'node:net'
+import fp from 'fastify-plugin'
+import { ApiError } from './problem.js'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The route responds whatever the header Host is, also if {@link RequestHeadersOptions.localNamesOnly} is set. */
+    anyHost?: true
+  }
+}
+
+export interface RequestHeadersOptions {
+  /**
+   * Whether to reject requests whose Host is neither an IP address nor `localhost`. A browser that was led to a loopback address
+   * by a DNS record sends the name of the page (DNS rebinding); without authentication, that page could read and change all tasks.
+   */
+  localNamesOnly: boolean
+}
+
+const NO_HOST = 'The header Host is required (RFC 9112, section 3.2).'
+
+export const requestHeaders = fp<RequestHeadersOptions>(
+  async (app, { localNamesOnly }) => {
+    app.addHook('onRequest', (request, _reply, done) => {
+      const { host, expect } = request.headers
+      if (host === undefined && request.raw.httpVersion === '1.1')
+        return done(new ApiError('bad_request', NO_HOST, { connection: 'close' }))
+      if (localNamesOnly && host !== undefined && !request.routeOptions.config.anyHost && !isLocalName(host))
+        return done(new ApiError('host_not_allowed'))
+      if (expect !== undefined && expect.toLowerCase() !== '100-continue')
+        return done(new ApiError('expectation_failed'))
+      done()
+    })
+    // Node would respond by itself, without a body.
+    app.server.on('checkExpectation', (request, response) => app.routing(request, response))
+  },
+  { name: 'request-headers' },
+)
+
+/** Whether a Host is an IP address, `localhost` or a subdomain of it, with any port: no DNS record leads there. */
+function isLocalName(host: string): boolean {
+  const name = host.replace(/:\d*$/, '')
+  return isIP(name.replace(/^\[(.*)\]$/, '$1')) !== 0 || /^(?:[\w-]+\.)*localhost\.?$/i.test(name)
+}
