@@ -31,6 +31,7 @@ t.test('the page at /docs', { skip }, async (t) => {
   const key = makeKey()
   const entry = { name: 'teacher', hash: hashKey(key), scopes: ['tasks:read'] }
   const closed = await serve({ API_KEYS: JSON.stringify([entry]) })
+  const named = await serve({ AUTH: 'off' })
   const browser = await chromium.launch({
     executablePath,
     args: [
@@ -48,6 +49,7 @@ t.test('the page at /docs', { skip }, async (t) => {
     await browser.close()
     await app.close()
     await closed.app.close()
+    await named.app.close()
     await database.close()
   })
 
@@ -140,7 +142,7 @@ t.test('the page at /docs', { skip }, async (t) => {
 
   await t.test('the page works on another host over plain HTTP', async (t) => {
     // Browsers trust 127.0.0.1 more than any other name.
-    const { page, foreign, complaints } = await open('tasks.test')
+    const { page, foreign, complaints } = await open('tasks.test', named.port)
     const operation = await expand(page, 'listTasks')
     t.equal((await operation.execute()).status, 200)
     t.same(foreign, [])
