@@ -104,3 +104,13 @@ t.test(
     t.equal(response.status, 201)
   },
 )
+
+t.test('a header counts after thousands of others, too', async (t) => {
+  const { app } = await openApi(database)
+  t.teardown(() => app.close())
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as { port: number }
+  const headers = { a: Array(3000).fill(''), 'if-match': '*' }
+  const { status } = await send({ port, path: '/api/v1/tasks', headers }, '')
+  t.equal(status, 422)
+})

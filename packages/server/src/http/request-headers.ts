@@ -32,6 +32,8 @@ export const requestHeaders = fp<RequestHeadersOptions>(
         return done(new ApiError('expectation_failed'))
       done()
     })
+    // Node ignores all headers after the 2000th by default, such as If-Match; their size is limited already.
+    app.server.maxHeadersCount = 0
     // Node would respond by itself, without a body.
     app.server.on('checkExpectation', (request, response) => app.routing(request, response))
   },
