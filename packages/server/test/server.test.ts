@@ -217,6 +217,7 @@ t.test('a malformed HTTP request returns a problem and closes the connection', a
     t.match(head, new RegExp(`^HTTP/1.1 ${status} `))
     t.match(head, /^content-type: application\/problem\+json/im)
     t.match(head, /^connection: close$/im)
+    t.match(head, /^x-content-type-options: nosniff$/im)
     t.equal(text.match(/HTTP\/1\.1/g)?.length, 1, 'one response')
     const problem = JSON.parse(body)
     t.match(problem, { status, error_code, request_id: /./ })

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { newId } from '../db/ids.js'
 import type { FixedErrorCode } from './catalogue.js'
 import { ApiError, toProblem } from './problem.js'
+import { securityHeaders } from './security-headers.js'
 
 /** How many milliseconds a client has to read the response before its connection is closed. */
 const LINGER_MS = 1000
@@ -31,6 +32,7 @@ export function handleClientError(error: NodeJS.ErrnoException, socket: Socket) 
       'Content-Type: application/problem+json',
       `Content-Length: ${Buffer.byteLength(body)}`,
       `X-Request-ID: ${id}`,
+      ...Object.entries(securityHeaders).map(([name, value]) => `${name}: ${value}`),
       'Connection: close',
       '',
       body,
