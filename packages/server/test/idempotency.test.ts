@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
+import { type TProperties, Type } from '@sinclair/typebox'
 import { sql } from 'drizzle-orm'
 import postgres from 'postgres'
 import t from 'tap'
 import { openDatabase } from '../src/db/open.js'
+import { normalizer } from '../src/idempotency/fingerprint.js'
 import {
   createApi,
   onEachDatabase,
@@ -72,13 +74,89 @@ onEachDatabase(async (t, { call, clear, database }) => {
     t.notOk(replayed(escaped))
   })
 
+  await t.test('two notations of the same request have the same fingerprint', async (t) => {
+    const session_id = randomUUID()
+    const due_date = '2025-12-31T00:00:00.000Z'
+    const task = { title: 'a', due_date }
+    const same: [string, object, ...object[]][] = [
+      [
+        '/tasks',
+        { session_id, ...task },
+        { session_id: session_id.toUpperCase(), ...task },
+        { session_id, ...task, description: null, priority: null, status: 'pending' },
+        { session_id, title: 'a', due_date: '2025-12-31' },
+        { session_id, title: 'a', due_date: '2025-12-31T09:00:00.0009+09:00' },
+      ],
+      [
+        '/batches',
+        { session_id, tasks: [task, { title: 'b' }] },
+        { tasks: [{ ...task, description: null }, { title: 'b' }], reason: null, session_id },
+        {
+          session_id: session_id.toUpperCase(),
+          tasks: [
+            { title: 'a', due_date: '2025-12-31' },
+            { status: 'pending', title: 'b' },
+          ],
+        },
+      ],
+    ]
+    for (const [path, body, ...others] of same) {
+      const key = `${session_id}:${path}`
+      const first = await call('POST', path, body, keyed(key))
+      t.equal(first.status, 201)
+      for (const other of others) {
+        const again = await call('POST', path, other, keyed(key))
+        t.ok(replayed(again), JSON.stringify(other))
+        t.equal(again.text, first.text)
+      }
+    }
+    const swapped = { session_id, tasks: [{ title: 'b' }, task] }
+    t.equal((await call('POST', '/batches', swapped, keyed(`${session_id}:/batches`))).status, 422)
+    t.equal((await call('POST', '/tasks', { title: session_id }, keyed(session_id))).status, 201)
+    const upper = await call('POST', '/tasks', { title: session_id.toUpperCase() }, keyed(session_id))
+    t.equal(upper.status, 422, 'a text that looks like a UUID is a text')
+  })
+
+  await t.test('a key that the version before recorded is valid', async (t) => {
+    await clear()
+    const session_id = '550E8400-e29b-41d4-a716-446655440001'
+    const recorded: [string, object, other: object, fingerprint: string][] = [
+      [
+        '/tasks',
+        { title: 'a', session_id, due_date: '2025-12-31', description: null },
+        { title: 'b' },
+        'q8sIfKDqlJ3IanmtLHqtIQJjjhbDTg62CMalwdvxl6k=',
+      ],
+      [
+        '/batches',
+        { reason: 'b', tasks: [{ title: 'a' }, { title: 'b', status: 'completed' }] },
+        { reason: 'c' },
+        'uoSx+TRYbSuK4Zyqg92wpCJZNHqXXMh9FUeWQBskuYY=',
+      ],
+    ]
+    for (const [path, body, change, fingerprint] of recorded) {
+      const first = await call('POST', path, body, keyed(path))
+      await database.db.execute(
+        sql`update idempotency_keys set fingerprint = ${fingerprint} where key = ${path}`,
+      )
+      const again = await call('POST', path, body, keyed(path))
+      t.ok(replayed(again), path)
+      t.equal(again.text, first.text)
+      const other = await call('POST', path, { ...body, ...change }, keyed(path))
+      t.match(other, { status: 422, body: { error_code: 'idempotency_key_reused' } })
+    }
+  })
+
   await t.test('a different request with the same key returns 422 and creates nothing', async (t) => {
     const session_id = randomUUID()
     const body = { session_id, title: 'a' }
     await call('POST', '/tasks', body, keyed(session_id))
     for (const [path, other] of [
       ['/tasks', { ...body, title: 'b' }],
-      ['/tasks', { ...body, description: null }],
+      ['/tasks', { ...body, description: 'a' }],
+      ['/tasks', { ...body, status: 'completed' }],
+      ['/tasks', { title: 'a' }],
+      ['/tasks', { ...body, session_id: randomUUID() }],
       ['/batches', { session_id, tasks: [{ title: 'a' }] }],
     ] as const) {
       const response = await call('POST', path, other, keyed(session_id))
@@ -156,6 +234,27 @@ onEachDatabase(async (t, { call, clear, database }) => {
       t.equal((await call('POST', '/tasks', { title: 'a' }, keyed(key))).status, 201, key)
     }
   })
+})
+
+t.test('a field with a default that another version has changes no fingerprint', (t) => {
+  const fields = { title: Type.String() }
+  const normalizedBy = (fields: TProperties) =>
+    normalizer(
+      Type.Object(fields),
+      () => undefined,
+    )({
+      title: 'a',
+      attempts: 0,
+      metadata: {},
+    })
+  t.same(normalizedBy(fields), { title: 'a' })
+  const more = {
+    attempts: Type.Integer({ default: 0 }),
+    metadata: Type.Object({}, { default: {} }),
+    ...fields,
+  }
+  t.same(normalizedBy(more), { title: 'a' })
+  t.end()
 })
 
 t.test('several servers', { skip: (!process.env.CI && postgresMissing()) || false }, async (t) => {

@@ -7,7 +7,7 @@ import { loadOfList } from '../http/admission.js'
 import { pageOf } from '../http/paging.js'
 import { ApiError, commonProblems, createProblems, problems } from '../http/problem.js'
 import { ref, refOrNull, success } from '../http/schemas.js'
-import { CreateHeaders, createOnce, replayedHeader } from '../idempotency/header.js'
+import { CreateHeaders, createOnceFrom, replayedHeader } from '../idempotency/header.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import { Batch, BatchCreate, BatchListQuery, BatchPage, BatchParams, LatestBatchQuery } from './schemas.js'
 import type { BatchStore } from './store.js'
@@ -20,6 +20,7 @@ interface BatchRoutesOptions {
 }
 
 export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async (app, { store, metrics }) => {
+  const createOnce = createOnceFrom(app, BatchCreate)
   app.post(
     '',
     {

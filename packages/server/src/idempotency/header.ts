@@ -1,9 +1,9 @@
 /** The Idempotency-Key header (draft-ietf-httpapi-idempotency-key-header): a create that is retried takes effect once. */
-import { createHash } from 'node:crypto'
-import { Type } from '@sinclair/typebox'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import { type TSchema, Type } from '@sinclair/typebox'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isLocked } from '../db/failures.js'
 import { ApiError } from '../http/problem.js'
+import { fingerprintOf, formerFingerprintOf, normalizer } from './fingerprint.js'
 import type { Created, Creation, Once } from './record.js'
 
 /** The headers of a route that creates. The key has no example: Swagger UI would send it with every request. */
@@ -26,35 +26,41 @@ export const replayedHeader = {
   },
 }
 
-/** Creates something, only once per Idempotency-Key if the request has one, and prepares the response. */
-export async function createOnce<T>(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  create: (once: Once | undefined) => Promise<Creation<T>>,
-): Promise<Created<T>> {
-  const creation = await create(readOnce(request)).catch((error: unknown) => {
-    throw isLocked(error) ? new ApiError('idempotency_in_progress') : error
-  })
-  if (creation.outcome === 'key_reused') throw new ApiError('idempotency_key_reused')
-  if (creation.outcome === 'replayed') reply.header('idempotency-replayed', 'true')
-  reply.code(201)
-  return creation
-}
+/**
+ * Returns a function that creates something, only once per Idempotency-Key if the request has one, and prepares the response.
+ * The session of the body must be set before: it is part of the fingerprint.
+ *
+ * @param schema The schema of the body.
+ */
+export function createOnceFrom(app: FastifyInstance, schema: TSchema) {
+  const normalize = normalizer(schema, (id) => app.getSchema(id))
 
-function readOnce({ headers, caller, method, routeOptions, body }: FastifyRequest): Once | undefined {
-  const given = headers['idempotency-key'] as string | undefined
-  if (given === undefined) return undefined
-  const fingerprint = createHash('sha256')
-    .update(`${method} ${routeOptions.url}\n${JSON.stringify(body, inOrder)}`)
-    .digest('base64')
-  return { caller: caller.name, key: bare(given), fingerprint }
-}
+  function readOnce({ headers, caller, method, routeOptions, body }: FastifyRequest): Once | undefined {
+    const given = headers['idempotency-key'] as string | undefined
+    if (given === undefined) return undefined
+    const operation = `${method} ${routeOptions.url}`
+    return {
+      caller: caller.name,
+      key: bare(given),
+      fingerprint: fingerprintOf(operation, normalize(body)),
+      formerFingerprint: () => formerFingerprintOf(operation, body),
+    }
+  }
 
-/** The same object says the same in whatever order its fields are given. */
-const inOrder = (_name: string, value: unknown) =>
-  value !== null && typeof value === 'object' && !Array.isArray(value)
-    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-    : value
+  return async <T>(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    create: (once: Once | undefined) => Promise<Creation<T>>,
+  ): Promise<Created<T>> => {
+    const creation = await create(readOnce(request)).catch((error: unknown) => {
+      throw isLocked(error) ? new ApiError('idempotency_in_progress') : error
+    })
+    if (creation.outcome === 'key_reused') throw new ApiError('idempotency_key_reused')
+    if (creation.outcome === 'replayed') reply.header('idempotency-replayed', 'true')
+    reply.code(201)
+    return creation
+  }
+}
 
 /** The key without the quotes and escapes of a structured field (RFC 9651, section 3.3.3), where it has them. */
 const bare = (key: string) => (key.startsWith('"') ? key.slice(1, -1).replaceAll(/\\(.)/g, '$1') : key)

@@ -8,9 +8,9 @@ import type { Json, Versioned } from '../db/json.js'
 import { columnsOf } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { idempotencyKeys } from '../db/tables.js'
+import { isFormer } from './fingerprint.js'
 
-/** What makes a create happen only once. */
-export interface Once {
+interface Keyed {
   /** The name of the caller: each caller has keys of its own. */
   caller: string
   key: string
@@ -18,8 +18,14 @@ export interface Once {
   fingerprint: string
 }
 
+/** What makes a create happen only once. */
+export interface Once extends Keyed {
+  /** The fingerprint as the version before made it: the keys that it recorded stay valid. */
+  formerFingerprint?: () => string
+}
+
 /** The values of a statement with {@link claim}. */
-export interface OnceValues extends Once {
+export interface OnceValues extends Keyed {
   /** For how many days a key is remembered. */
   kept_days: number
 }
@@ -111,15 +117,19 @@ export function createIdempotency(db: StoreDb, keptDays: number) {
     /** Creates, or returns what was created before: `create` returns undefined if the key is known already. */
     async once<T>(
       create: (values: OnceValues) => Promise<Versioned<T> | undefined>,
-      once: Once,
+      { formerFingerprint, ...keyed }: Once,
     ): Promise<Creation<T>> {
+      const { caller, key, fingerprint } = keyed
       for (;;) {
-        const created = await create({ ...once, kept_days: keptDays })
+        const created = await create({ ...keyed, kept_days: keptDays })
         if (created !== undefined) return { outcome: 'created', ...created }
-        const [record] = await select(db, { caller: once.caller, key: once.key })
+        const [record] = await select(db, { caller, key })
         // In between, the record may have become outdated and been deleted.
         if (record === undefined) continue
-        if (record.fingerprint !== once.fingerprint) return { outcome: 'key_reused' }
+        const isSame =
+          record.fingerprint === fingerprint ||
+          (isFormer(record.fingerprint) && record.fingerprint === formerFingerprint?.())
+        if (!isSame) return { outcome: 'key_reused' }
         // The fingerprint covers the operation: the record is of what `create` creates.
         return { outcome: 'replayed', json: record.json as Json<T>, version: record.version }
       }

@@ -9,7 +9,7 @@ import { ChangeHeaders, etagHeader, etagOf, isKnown, ReadHeaders, versionsOf } f
 import { pageOf } from '../http/paging.js'
 import { ApiError, bodyProblems, commonProblems, createProblems, problems } from '../http/problem.js'
 import { noContent, ref, success } from '../http/schemas.js'
-import { CreateHeaders, createOnce, replayedHeader } from '../idempotency/header.js'
+import { CreateHeaders, createOnceFrom, replayedHeader } from '../idempotency/header.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import {
   Task,
@@ -33,6 +33,7 @@ interface TaskRoutesOptions {
 }
 
 export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (app, { store, metrics }) => {
+  const createOnce = createOnceFrom(app, TaskCreate)
   /** Why a change found no task. */
   const notChanged = async (caller: Caller, id: string) => {
     const current = await store.get(caller, id)
