@@ -76,6 +76,9 @@ function writeEach(operation: Operation): string {
 `
 }
 
+const REPLAY =
+  '@returns What was created. If `idempotencyKey` was used before, the first response: it may be out of date, so read it again before a change with `ifUnchangedSince`.'
+
 /** The method's JSDoc, which editors show on hover. */
 function comment(operation: Operation, description: string): string {
   const { summary, http, path, pathParameters, query, body, list, codes, options } = operation
@@ -96,6 +99,7 @@ function comment(operation: Operation, description: string): string {
         ]
       : []),
     `@param options Options for this call: ${options.names}.`,
+    ...(options.isCreate ? [REPLAY] : []),
     ...(codes.length > 0 ? [`@throws {AklpError} with one of these codes: ${codes.join(', ')}.`] : []),
     ...(given
       ? [

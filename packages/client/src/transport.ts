@@ -16,7 +16,8 @@ export interface RequestOptions {
 /** Options for calls that create something. */
 export interface CreateOptions extends RequestOptions {
   /**
-   * Makes the call idempotent: a second call with the same key creates nothing and returns the first response.
+   * Makes the call idempotent: a second call with the same key creates nothing and returns the first response, which may
+   * be out of date: read the task again before you change it with `ifUnchangedSince`.
    * 1 to 255 visible ASCII characters. Name the step, as in `${session_id}:plan:1`, so that an agent that repeats the
    * step after a restart creates it once. By default each call has a random key, which covers its own retries.
    */

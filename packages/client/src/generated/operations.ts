@@ -29,6 +29,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param body A new task. Only `title` is required.
      * @param options Options for this call: idempotencyKey, timeout, signal, headers, retries.
+     * @returns What was created. If `idempotencyKey` was used before, the first response: it may be out of date, so read it again before a change with `ifUnchangedSince`.
      * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, idempotency_in_progress, body_too_large, unsupported_media_type, expectation_failed, host_not_allowed, idempotency_key_reused, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
      * aklp.tasks.create({"title":"nginx Pod 생성하기","description":"kubectl run 명령어로 nginx Pod 생성","status":"pending","priority":"high","due_date":"2025-12-07T23:59:59Z","session_id":"550e8400-e29b-41d4-a716-446655440001"})
@@ -152,6 +153,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param body A new batch with all its tasks, created in one transaction.
      * @param options Options for this call: idempotencyKey, timeout, signal, headers, retries.
+     * @returns What was created. If `idempotencyKey` was used before, the first response: it may be out of date, so read it again before a change with `ifUnchangedSince`.
      * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, request_timeout, idempotency_in_progress, body_too_large, unsupported_media_type, expectation_failed, host_not_allowed, idempotency_key_reused, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
      * aklp.batches.create({"session_id":"550e8400-e29b-41d4-a716-446655440001","reason":"Kubernetes 기초 학습을 위한 단계별 과제입니다.","tasks":[{"title":"Pod 개념 이해하기","priority":"high"},{"title":"nginx Pod 생성하기","priority":"high"},{"title":"Pod 로그 확인하기","priority":"medium"},{"title":"Pod 삭제하기","priority":"low"}]})

@@ -2,6 +2,7 @@
 import { type TSchema, Type } from '@sinclair/typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { isLocked } from '../db/failures.js'
+import { etagHeader } from '../http/conditions.js'
 import { ApiError } from '../http/problem.js'
 import { fingerprintOf, formerFingerprintOf, normalizer } from './fingerprint.js'
 import type { Created, Creation, Once } from './record.js'
@@ -22,8 +23,18 @@ export const replayedHeader = {
   'Idempotency-Replayed': {
     type: 'string',
     enum: ['true'],
-    description: 'Present when the response is that of an earlier request with the same `Idempotency-Key`.',
+    description:
+      'Present when the response is that of an earlier request with the same `Idempotency-Key`. What it created may have changed since.',
   },
+}
+
+/** The headers of a response that is one task, and may be that of an earlier request. */
+export const replayedTaskHeaders = {
+  ETag: {
+    ...etagHeader.ETag,
+    description: `${etagHeader.ETag.description} With \`Idempotency-Replayed\`, it is the ETag of the first response, and the task may have changed since: get the task before you change it with \`If-Match\`.`,
+  },
+  ...replayedHeader,
 }
 
 /**

@@ -9,7 +9,7 @@ import { ChangeHeaders, etagHeader, etagOf, isKnown, ReadHeaders, versionsOf } f
 import { pageOf } from '../http/paging.js'
 import { ApiError, bodyProblems, commonProblems, createProblems, problems } from '../http/problem.js'
 import { noContent, ref, success } from '../http/schemas.js'
-import { CreateHeaders, createOnceFrom, replayedHeader } from '../idempotency/header.js'
+import { CreateHeaders, createOnceFrom, replayedTaskHeaders } from '../idempotency/header.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import {
   Task,
@@ -55,7 +55,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
         headers: CreateHeaders,
         body: ref(TaskCreate),
         response: {
-          201: success('The new task.', ref(Task), { ...etagHeader, ...replayedHeader }),
+          201: success('The new task.', ref(Task), replayedTaskHeaders),
           ...problems(...createProblems, ...commonProblems),
         },
       },

@@ -43,6 +43,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param body A new book.
      * @param options Options for this call: idempotencyKey, timeout, signal, headers, retries.
+     * @returns What was created. If `idempotencyKey` was used before, the first response: it may be out of date, so read it again before a change with `ifUnchangedSince`.
      * @throws {AklpError} with one of these codes: invalid_json, validation_error.
      * @example
      * aklp.books.create({"isbn":"9780141439518","title":"Pride and Prejudice"})
