@@ -230,7 +230,12 @@ t.test('an invalid setting for authentication is reported with its name and reas
     [keys(entry, { ...readerEntry, hash: entry.hash }), 'API_KEYS[1].hash is already used by another key'],
     [{ JWT_ISSUER: 'a' }, 'JWT_AUDIENCE is required if JWT_ISSUER is set'],
     [{ JWT_JWKS_URL: 'https://a/b' }, 'JWT_ISSUER is required if JWT_JWKS_URL is set'],
-    [{ JWT_JWKS_URL: 'http://issuer.test/jwks' }, 'JWT_JWKS_URL must be a URL that begins with https://'],
+    ...['http://issuer.test/jwks', 'https://u:secret@issuer.test/jwks'].map(
+      (JWT_JWKS_URL): [Record<string, string>, string] => [
+        { JWT_JWKS_URL },
+        'JWT_JWKS_URL must be a URL that begins with https:// and contains no user or password',
+      ],
+    ),
     [
       { AUTH: 'off', ...withKeys },
       'AUTH=off turns authentication off, but API_KEYS is set. Remove one of them',

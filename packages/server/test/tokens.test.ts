@@ -1,5 +1,9 @@
-import { createHmac, randomUUID } from 'node:crypto'
+import { createHmac, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
+import { gzipSync } from 'node:zlib'
+import type { FastifyBaseLogger } from 'fastify'
 import { exportSPKI } from 'jose'
+import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { sessionFor } from '../src/access/session.js'
 import { createTokens, InvalidToken } from '../src/access/tokens.js'
@@ -11,10 +15,17 @@ import { createApi, options } from './support.js'
 const database = await openDatabase('memory://', options)
 t.teardown(() => database.close())
 
-async function serve(test: Test, settings: Record<string, string> = {}) {
-  const api = await createApi(database, settings)
+async function serve(test: Test, settings: Record<string, string> = {}, logger?: FastifyBaseLogger) {
+  const api = await createApi(database, settings, logger)
   test.teardown(() => api.app.close())
   return api
+}
+
+/** A logger that keeps its lines. */
+function logOf() {
+  const written: string[] = []
+  const logger = pino({ level: 'info' }, { write: (line: string) => written.push(line) })
+  return { logger, lines: () => written.map((line) => JSON.parse(line)) }
 }
 
 t.test('the claims of a token set the name, scopes and sessions of its caller', async (t) => {
@@ -27,7 +38,6 @@ t.test('the claims of a token set the name, scopes and sessions of its caller', 
     [{ aud: ['another', audience] }, { name: 'token:learner', scopes: both }],
     [{ scope: ['tasks:write', 'tasks:read'] }, { name: 'token:learner', scopes: both }],
     [{ scope: 'openid  tasks:read tasks:admin' }, { name: 'token:learner', scopes: ['tasks:read'] }],
-    [{ scope: 7 }, { name: 'token:learner', scopes: [] }],
     [
       { scope: undefined, sub: 'a b' },
       { name: 'token:a b', scopes: [] },
@@ -63,6 +73,16 @@ t.test('an invalid token returns 401 and is not echoed', async (t) => {
     'without a subject': await token({ sub: undefined }),
     'with an empty subject': await token({ sub: '' }),
     'with a NUL in the subject': await token({ sub: 'a\0' }),
+    'with a number as subject': await token({ sub: 7 as never }),
+    'with the subject of another in an array': await token({ sub: ['learner'] as never }),
+    'with an object as subject': await token({ sub: { name: 'learner' } as never }),
+    'with null as subject': await token({ sub: null as never }),
+    'with a number as scope': await token({ scope: 7 }),
+    'with an object as scope': await token({ scope: { 'tasks:read': true } }),
+    'with null as scope': await token({ scope: null }),
+    'with a number among the scopes': await token({ scope: ['tasks:read', 7] }),
+    'with a text as expiry': await token({ exp: 'never' as never }),
+    'with an object as audience': await token({ aud: { audience } as never }),
     'with sessions that are not UUIDs': await token({ sessions: ['all'] }),
     'with an object as sessions': await token({ sessions: { all: true } }),
     'with null as sessions': await token({ sessions: null }),
@@ -99,7 +119,7 @@ t.test('an invalid token returns 401 and is not echoed', async (t) => {
 t.test('a verified token is cached for five minutes, and never past its expiry', async (t) => {
   const { issuer, audience, jwksUrl, token } = await startIssuer(t)
   let now = Date.now()
-  const tokens = createTokens({ issuer, audience, jwksUrl }, () => now)
+  const tokens = createTokens({ issuer, audience, jwksUrl }, { now: () => now })
   const exp = (seconds: number) => ({ exp: Math.floor(now / 1000) + seconds })
   const [long, short] = [await token(exp(3600)), await token(exp(60))]
   t.equal(tokens.recall(long), undefined)
@@ -146,6 +166,139 @@ t.test(
     t.equal((await list(key)).status, 200)
     const { call: another } = await serve(t, settings)
     t.equal((await another('GET', '/tasks', undefined, bearer(known))).status, 503)
+  },
+)
+
+t.test(
+  'a token signed with an unusable key of the issuer returns 401, and the reason is logged',
+  async (t) => {
+    const { settings, state, first } = await startIssuer(t)
+    const ofRsa = (modulusLength: number) => generateKeyPairSync('rsa', { modulusLength })
+    const [weak, ec] = [ofRsa(1024), generateKeyPairSync('ec', { namedCurve: 'P-256' })]
+    const [publicRsa, publicEc] = [weak, ec].map(({ publicKey }) => publicKey.export({ format: 'jwk' }))
+    const encode = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url')
+    const signed = (alg: string, key: KeyObject) => {
+      const exp = Math.floor(Date.now() / 1000) + 60
+      const claims = {
+        iss: settings.JWT_ISSUER,
+        aud: settings.JWT_AUDIENCE,
+        sub: 'a',
+        scope: 'tasks:read',
+        exp,
+      }
+      const input = `${encode({ alg, kid: 'key' })}.${encode(claims)}`
+      const signature = sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' })
+      return `${input}.${signature.toString('base64url')}`
+    }
+    const byRsa = signed('RS256', weak.privateKey)
+    const byEc = signed('ES256', ec.privateKey)
+    const unusable: [jwk: object, token: string, reason: RegExp | undefined][] = [
+      [{ ...publicRsa, alg: 'RS256' }, byRsa, /2048 bits/],
+      [{ ...publicRsa, n: 5 }, byRsa, /2048 bits/],
+      [{ ...publicEc, x: 'AAAA' }, byEc, /^Invalid/],
+      [{ kty: 'EC', crv: 'P-256' }, byEc, /^Invalid/],
+      [ec.privateKey.export({ format: 'jwk' }), byEc, /must be public keys/],
+      [{ ...publicEc, key_ops: ['verify', 'sign'] }, byEc, /key usage/],
+      [{ ...publicEc, alg: 'RS256' }, byRsa, undefined],
+      [{ kty: 'oct', k: 'AAAA', alg: 'HS256' }, byRsa, undefined],
+      [first.jwk, byRsa, undefined],
+    ]
+    for (const [jwk, token, reason] of unusable) {
+      state.keys = [{ kid: 'key', ...jwk }]
+      const { lines, logger } = logOf()
+      const { call } = await serve(t, settings, logger)
+      for (let i = 0; i < 3; i++) {
+        const { status, body } = await call('GET', '/tasks', undefined, bearer(token))
+        t.equal(status, 401, JSON.stringify(jwk))
+        if (reason) t.match(body.detail, /a key of its issuer that cannot be used/)
+      }
+      const warnings = lines().filter(({ level }) => level >= 40)
+      t.match(warnings, reason ? [{ level: 40, reason, msg: 'cannot use a key of the token issuer' }] : [])
+      t.equal(warnings.length, reason ? 1 : 0)
+    }
+  },
+)
+
+t.test('failures to load the keys of the issuer return 503, and are logged once a minute', async (t) => {
+  const { issuer, audience, jwksUrl, settings, state, token, close } = await startIssuer(t)
+  const { lines, logger } = logOf()
+  const { call } = await serve(t, settings, logger)
+  const good = await token()
+  state.status = 500
+  for (let i = 0; i < 20; i++) {
+    const response = await call('GET', '/tasks', undefined, bearer(good))
+    t.match(response, { status: 503, body: { error_code: 'issuer_unavailable' } })
+  }
+  const warnings = lines().filter(({ level }) => level >= 40)
+  t.match(warnings, [{ level: 40, reason: 'the response has the status 500' }])
+  t.equal(warnings.length, 1)
+  for (const secret of good.split('.')) t.notMatch(JSON.stringify(lines()), secret)
+
+  let now = Date.now()
+  const reasons: string[] = []
+  const tokens = createTokens(
+    { issuer, audience, jwksUrl },
+    { warn: ({ reason }) => reasons.push(reason), now: () => now },
+  )
+  const fail = () => t.rejects(tokens.verify(good), { code: 'issuer_unavailable' })
+  await fail()
+  now += 59_000
+  await fail()
+  now += 1000
+  await close()
+  await fail()
+  // The connection is reused if the client does not know yet that it is closed.
+  t.match(reasons, ['the response has the status 500', /ECONNREFUSED|closed/])
+  t.equal(reasons.length, 2)
+})
+
+t.test(
+  'keys of the issuer that are too many, too large, malformed or never complete return 503',
+  async (t) => {
+    const { issuer, audience, jwksUrl, state, token, first } = await startIssuer(t)
+    const good = await token()
+    const endless = (start: string, part: string, pause: number) => (response: ServerResponse) => {
+      response.write(start)
+      const timer = setInterval(() => response.write(part), pause)
+      response.on('close', () => clearInterval(timer))
+    }
+    const many = Array.from({ length: 10_000 }, () => ({}))
+    const keys = JSON.stringify({ keys: [first.jwk, { more: 'a'.repeat(10 * 2 ** 20) }] })
+    const responses: [reason: RegExp, (response: ServerResponse) => void][] = [
+      [/more than 1000 keys/, (response) => response.end(JSON.stringify({ keys: [first.jwk, ...many] }))],
+      [/more than 262144 bytes/, (response) => response.end(keys)],
+      [
+        /more than 262144 bytes/,
+        (response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(keys)),
+      ],
+      [/more than 262144 bytes/, endless('{"keys":[', ' '.repeat(100_000), 1)],
+      [/timeout/, endless('{"keys":[', ' ', 100)],
+      [/timeout/, () => {}],
+      [/status 302/, (response) => response.writeHead(302, { location: jwksUrl }).end()],
+      [/not valid JSON/, (response) => response.end('<html>')],
+      [/JSON/, (response) => response.end()],
+      [/closed|terminated/, (response) => void response.write('{', () => response.destroy())],
+      ...['null', '[]', '{}', '{"keys":{}}', '{"keys":[null]}', '{"keys":["a"]}'].map(
+        (text): [RegExp, (response: ServerResponse) => void] => [
+          /not a JSON Web Key Set/,
+          (response) => response.end(text),
+        ],
+      ),
+    ]
+    for (const [reason, respond] of responses) {
+      state.respond = respond
+      const reasons: string[] = []
+      const tokens = createTokens(
+        { issuer, audience, jwksUrl },
+        { warn: ({ reason }) => reasons.push(reason) },
+      )
+      const start = performance.now()
+      await t.rejects(tokens.verify(good), { code: 'issuer_unavailable' })
+      t.ok(performance.now() - start < 7000)
+      t.match(reasons, [reason])
+      state.respond = undefined
+      t.match(await tokens.verify(good), { name: 'token:learner' }, 'the keys are loaded again')
+    }
   },
 )
 

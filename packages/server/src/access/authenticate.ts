@@ -45,7 +45,7 @@ export const authenticate = fp<AuthenticateOptions>(
     }
 
     const ownerOf = createKeyring(keys)
-    const tokens = issuer && createTokens(issuer)
+    const tokens = issuer && createTokens(issuer, { warn: (...line) => api.log.warn(...line) })
     const failures = createLimit(FAILURES_PER_MINUTE)
 
     api.decorateRequest('caller')

@@ -5,6 +5,7 @@ import type { JWTPayload } from 'jose'
 import { type Caller, SCOPES } from '../http/caller.js'
 import { UUID } from '../http/formats.js'
 import { ApiError } from '../http/problem.js'
+import { fetchKeys, KeysUnavailable } from './issuer-keys.js'
 
 export interface Issuer {
   issuer: string
@@ -22,12 +23,18 @@ const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256
 /** How many seconds the clocks of issuer and service may differ. */
 const CLOCK_TOLERANCE = 5
 
+/** How long the issuer may take to send its keys. */
+const LOAD_TIMEOUT_MS = 5000
+
 /** How long a verified token is trusted without another check. A key that the issuer revokes is rejected after that. */
 const REMEMBERED_MS = 5 * 60_000
 /** Most tokens that are remembered; when there are more, all are verified again. */
 const MOST_REMEMBERED = 10_000
 
-/** jose's codes for an invalid token. With any other code, the keys of the issuer could not be loaded. */
+/** How often each kind of failure is logged at most: callers can cause as many as they like. */
+const LOG_INTERVAL_MS = 60_000
+
+/** jose's codes for an invalid token. */
 const reasons: Record<string, string> = {
   ERR_JWT_EXPIRED: 'The token has expired. Request a new one',
   ERR_JWT_CLAIM_VALIDATION_FAILED: 'A claim of the token is missing or invalid',
@@ -40,14 +47,31 @@ const reasons: Record<string, string> = {
   ERR_JOSE_NOT_SUPPORTED: 'The token is signed with an unsupported method',
 }
 
-export function createTokens({ issuer, audience, jwksUrl }: Issuer, now = Date.now) {
+/** Its text is for a caller; the log has the reason. */
+const UNUSABLE_KEY =
+  'The token is signed with a key of its issuer that cannot be used, such as an RSA key with fewer than 2048 bits.'
+
+export interface TokensOptions {
+  /** Logs that the keys of the issuer cannot be loaded or used. */
+  warn?: (details: { reason: string }, message: string) => void
+  now?: () => number
+}
+
+export function createTokens(
+  { issuer, audience, jwksUrl }: Issuer,
+  { warn = () => {}, now = Date.now }: TokensOptions = {},
+) {
   const remembered = new Map<string, { caller: Caller; until: number }>()
+  const lastLogged = new Map<string, number>()
   let loading: Promise<(token: string) => Promise<JWTPayload>> | undefined
 
   /** Loaded with the first token, to start faster. */
   async function loadVerifier() {
-    const { createRemoteJWKSet, jwtVerify } = await import('jose')
-    const keys = createRemoteJWKSet(new URL(jwksUrl))
+    const { createRemoteJWKSet, customFetch, jwtVerify } = await import('jose')
+    const keys = createRemoteJWKSet(new URL(jwksUrl), {
+      [customFetch]: fetchKeys,
+      timeoutDuration: LOAD_TIMEOUT_MS,
+    })
     return async (token: string) => {
       const { payload } = await jwtVerify(token, keys, {
         issuer,
@@ -59,6 +83,26 @@ export function createTokens({ issuer, audience, jwksUrl }: Issuer, now = Date.n
       })
       return payload
     }
+  }
+
+  function log(message: string, { message: reason }: Error) {
+    if (now() < (lastLogged.get(message) ?? -Infinity) + LOG_INTERVAL_MS) return
+    lastLogged.set(message, now())
+    warn({ reason }, message)
+  }
+
+  /** The error for a token that jose did not verify. */
+  function toError(error: Error & { code?: string; claim?: string }): Error {
+    if (error instanceof KeysUnavailable) {
+      log('cannot load the keys of the token issuer', error)
+      return new ApiError('issuer_unavailable')
+    }
+    if (error.code !== undefined && Object.hasOwn(reasons, error.code)) {
+      const claim = error.code === 'ERR_JWT_CLAIM_VALIDATION_FAILED' ? `: ${error.claim}` : ''
+      return new InvalidToken(`${reasons[error.code]}${claim}.`)
+    }
+    log('cannot use a key of the token issuer', error)
+    return new InvalidToken(UNUSABLE_KEY)
   }
 
   return {
@@ -73,11 +117,7 @@ export function createTokens({ issuer, audience, jwksUrl }: Issuer, now = Date.n
       loading ??= loadVerifier()
       const verify = await loading
       const claims = await verify(token).catch((error) => {
-        if (Object.hasOwn(reasons, error.code)) {
-          const claim = error.code === 'ERR_JWT_CLAIM_VALIDATION_FAILED' ? `: ${error.claim}` : ''
-          throw new InvalidToken(`${reasons[error.code]}${claim}.`)
-        }
-        throw Object.assign(new ApiError('issuer_unavailable'), { cause: error.cause ?? error })
+        throw toError(error)
       })
       const caller = toCaller(claims)
       if (remembered.size >= MOST_REMEMBERED) remembered.clear()
@@ -90,11 +130,17 @@ export function createTokens({ issuer, audience, jwksUrl }: Issuer, now = Date.n
 
 /** The caller of a verified token. An unknown scope allows nothing. */
 function toCaller({ sub, scope, sessions }: JWTPayload): Caller {
-  // The limits of OpenID Connect. It is stored in logs and in the database.
-  if (!/^[\x20-\x7e]{1,255}$/.test(sub!)) {
-    throw new InvalidToken('The claim `sub` of the token must have 1 to 255 ASCII characters.')
+  // The limits of OpenID Connect. It is stored in logs and in the database. An array or number would turn into the text of
+  // another caller.
+  if (typeof sub !== 'string' || !/^[\x20-\x7e]{1,255}$/.test(sub)) {
+    throw new InvalidToken('The claim `sub` of the token must be a string of 1 to 255 ASCII characters.')
   }
-  const given = toList(scope) ?? []
+  const given = scope === undefined ? [] : toList(scope)
+  if (given === undefined) {
+    throw new InvalidToken(
+      'The claim `scope` of the token must be a string of scopes separated by spaces, or an array of strings.',
+    )
+  }
   const name = `token:${sub}`
   const scopes = SCOPES.filter((known) => given.includes(known))
   if (sessions === undefined) return { name, scopes }

@@ -18,10 +18,11 @@ export const formats = {
   network: { type: 'string', validate: isNetwork },
 } as const
 
-/** A URL whose traffic nobody on the network can read or change. */
+/** A URL whose traffic nobody on the network can read or change. fetch takes no URL with a password, and names it in its error. */
 function isPrivate(text: string): boolean {
   if (!URL.canParse(text)) return false
-  const { protocol, hostname } = new URL(text)
+  const { protocol, hostname, username, password } = new URL(text)
+  if (username !== '' || password !== '') return false
   return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname))
 }
 
@@ -53,7 +54,7 @@ export const formatMessages = {
   text: 'must not contain NUL characters or unpaired surrogates',
   sha256: 'must be a SHA-256 as 64 hexadecimal digits in lower case',
   origin: 'must be an origin such as https://app.example.com, without a path',
-  'private-url': 'must be a URL that begins with https://',
+  'private-url': 'must be a URL that begins with https:// and contains no user or password',
   'http-url': 'must be a URL such as http://collector:4318',
   network: 'must be an address such as 10.1.2.3 or a range such as 10.0.0.0/8',
 }
