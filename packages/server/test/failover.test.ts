@@ -145,6 +145,57 @@ t.test(
   },
 )
 
+t.test('the service is not ready while its database is read-only', { skip }, async (t) => {
+  const { newDatabase } = await startPostgres(t)
+  const url = await newDatabase()
+  const { sql, setReadOnly } = operate(t, url)
+  for (const poolSize of [10, 1]) {
+    const database = await openDatabase(url, { ...options, poolSize })
+    const { app, call } = await openApi(database)
+    const probe = async (path: string) => {
+      const { statusCode, body } = await app.inject(path)
+      return { status: statusCode, body: body.startsWith('{') ? JSON.parse(body) : body }
+    }
+    const expectReady = async () => {
+      t.same(await probe('/readyz'), { status: 200, body: 'ok' })
+      t.match(await probe('/health'), { status: 200, body: { status: 'healthy', database: 'healthy' } })
+      t.equal((await call('POST', '/tasks', { title: 'a' })).status, 201)
+    }
+    const expectNotReady = async () => {
+      const detail = /^The database is read-only, so writes fail\./
+      const problem = { status: 503, body: { error_code: 'database_unavailable', detail } }
+      t.match(await probe('/readyz'), problem)
+      t.match(await probe('/readyz'), problem, 'still')
+      t.match(await probe('/health'), { status: 200, body: { status: 'degraded', database: 'unhealthy' } })
+      t.equal((await probe('/livez')).status, 200)
+      t.equal((await call('POST', '/tasks', { title: 'a' })).status, 503)
+      t.equal((await call('GET', '/tasks')).status, 200)
+    }
+    await expectReady()
+    await setReadOnly('on')
+    await expectNotReady()
+    await setReadOnly('off')
+    await expectReady()
+
+    // Sessions that exist keep the setting that they began with.
+    const reconnect = async (change: string) => {
+      await sql.unsafe(`alter database ${url.split('/').at(-1)} ${change}`)
+      await sql`select pg_terminate_backend(pid, 5000) from pg_stat_activity
+                where application_name = 'aklp-task-server'`
+    }
+    await reconnect('set default_transaction_read_only = on')
+    await until('the setting applies', async () =>
+      (await probe('/readyz')).body.detail?.includes('read-only'),
+    )
+    await expectNotReady()
+    await reconnect('reset default_transaction_read_only')
+    await until('the setting is gone', async () => (await probe('/readyz')).status === 200)
+    await expectReady()
+    await app.close()
+    await database.close()
+  }
+})
+
 t.test('an unknown target_session_attrs is reported', async (t) => {
   await t.rejects(openDatabase('postgres://u:secret@h1,h2/d?target_session_attrs=any', options), {
     message: 'DATABASE_URL: target_session_attrs any is not supported',

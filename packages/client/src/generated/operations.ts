@@ -9,7 +9,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
     /**
      * Get the health of the service.
      *
-     * Always returns 200 while the process runs. The body states whether the database responds.
+     * Always returns 200 while the process runs. The body states whether the database responds and can be written.
      *
      * `GET /health`
      *

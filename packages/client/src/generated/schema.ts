@@ -409,7 +409,7 @@ export interface BatchPage {
 /** The health of the service. */
 export interface Health {
     /**
-     * `healthy`, or `degraded` while the database is unavailable.
+     * `healthy`, or `degraded` while the database is unavailable or read-only.
      * @example healthy
      * @enum {string}
      */
@@ -420,7 +420,7 @@ export interface Health {
      */
     version: string;
     /**
-     * `healthy`, or `unhealthy` while the database does not respond.
+     * `healthy`, or `unhealthy` while the database does not respond or is read-only.
      * @example healthy
      * @enum {string}
      */

@@ -7,7 +7,7 @@ import type { Operations } from './operations.js'
 export const tools: Tool[] = [
   {
     "name": "getHealth",
-    "description": "Get the health of the service. Always returns 200 while the process runs. The body states whether the database responds.",
+    "description": "Get the health of the service. Always returns 200 while the process runs. The body states whether the database responds and can be written.",
     "parameters": {
       "type": "object",
       "properties": {},

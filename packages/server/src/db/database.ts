@@ -22,7 +22,7 @@ export interface Database {
   transaction<T>(work: (transaction: StoreDb) => Promise<T>): Promise<T>
   /** Where the data is, for people: without user and password. */
   location: string
-  /** Fails if the database does not respond within two seconds. */
+  /** Fails if the database does not respond within two seconds, or is read-only. */
   ping(): Promise<void>
   /** Waits for statements in flight, five seconds at most unless given, then closes. */
   close(milliseconds?: number): Promise<void>
@@ -44,9 +44,20 @@ export interface DatabaseOptions {
 /** The database cannot be opened; the message says why, in one line. */
 export class DatabaseError extends Error {}
 
-/** Checks that the database responds; fails after two seconds. */
+/**
+ * Fails where a write would: on a standby, or with default_transaction_read_only, which operators and services set when a
+ * disk is full. It has the SQLSTATE of a write, so that the driver leaves the connection and looks for the primary.
+ */
+const assertWritable = sql`
+  do $$ begin
+    if current_setting('transaction_read_only') = 'on' then
+      raise read_only_sql_transaction using message = 'the database is read-only';
+    end if;
+  end $$`
+
+/** Checks that the database responds and can be written; fails after two seconds. */
 export const pingOf = (db: Db) => async () => {
-  await within(2000, db.execute(sql`select 1`))
+  await within(2000, db.execute(assertWritable))
 }
 
 /** The promise’s result, or an error if it takes longer. It is not cancelled: a driver may wait forever. */

@@ -64,6 +64,13 @@ export function toLoggedError(thrown: unknown): LoggedError {
 /** Whether a statement reached its timeout while it waited for a row lock. */
 export const isLocked = (error: unknown): boolean => driverError(error).code === '55P03'
 
+/** Why only writes fail, if that is so. */
+export function writeObstacle(error: unknown): 'read-only' | 'disk full' | undefined {
+  const { code } = driverError(error)
+  if (code === '25006') return 'read-only'
+  return code === 'ENOSPC' || code === '53100' ? 'disk full' : undefined
+}
+
 /** Whether the database is unreachable or overloaded, so that a retry may succeed. */
 export function isUnavailable(error: unknown): boolean {
   const { code } = driverError(error)

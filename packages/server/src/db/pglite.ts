@@ -25,7 +25,12 @@ export async function openEmbedded(folder?: string): Promise<Database> {
     }
     const transaction: Database['transaction'] = (work) =>
       client.transaction((transaction) => work(storeDb(transaction)))
-    return { db: Object.assign(db, storeDb(client)), transaction, location, ping: pingOf(db), close }
+    const pingClient = pingOf(db)
+    const ping = async () => {
+      if (folder !== undefined) requireRoom(folder)
+      await pingClient()
+    }
+    return { db: Object.assign(db, storeDb(client)), transaction, location, ping, close }
   } catch (error) {
     await release?.()
     throw openError(location, error)

@@ -15,11 +15,19 @@ import { connect, type Sql, type TransactionSql } from './driver.js'
 import { isUnavailable } from './failures.js'
 import { MIGRATION_LOCK, migrations, refuseLegacySchema, refuseNewerSchema } from './migrate.js'
 
+/** In seconds. A setting of the role or the database, such as read-only, applies to new connections only. */
+const PROBE_LIFETIME = { max_lifetime: 60 }
+
 export async function openPostgres(url: string, options: DatabaseOptions): Promise<Database> {
   const location = locationOf(url)
-  const open = (max: number, timeouts: { statement_timeout: number; lock_timeout: number }) =>
+  const open = (
+    max: number,
+    timeouts: { statement_timeout: number; lock_timeout: number },
+    lifetime?: { max_lifetime: number },
+  ) =>
     connect(url, {
       max,
+      ...lifetime,
       connect_timeout: 5,
       responseTimeout: timeouts.statement_timeout && timeouts.statement_timeout + 1000,
       backoff: (retries) => Math.min(0.05 * 2 ** retries, 0.5),
@@ -57,7 +65,7 @@ export async function openPostgres(url: string, options: DatabaseOptions): Promi
   // One connection is for pings: on the others they would queue behind slow statements.
   const timeouts = { statement_timeout: options.statementTimeout, lock_timeout: options.lockTimeout }
   const client = open(Math.max(1, options.poolSize - 1), timeouts)
-  const probe = options.poolSize > 1 ? open(1, timeouts) : client
+  const probe = options.poolSize > 1 ? open(1, timeouts, PROBE_LIFETIME) : client
   const close = async (milliseconds = 5000) => {
     const timeout = Math.max(0, milliseconds) / 1000
     await Promise.all([client.end({ timeout }), probe.end({ timeout })])

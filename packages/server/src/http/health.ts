@@ -1,6 +1,7 @@
 /** Health checks: `/health` for people, `/livez` for orchestrators and `/readyz` for load balancers. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { type Static, Type } from '@sinclair/typebox'
+import { writeObstacle } from '../db/failures.js'
 import { toJson } from '../db/json.js'
 import { ApiError, problems } from './problem.js'
 import { JSON_TYPE, OneOf, ref, responseHeaders, success } from './schemas.js'
@@ -9,12 +10,12 @@ import { version } from './version.js'
 export const Health = Type.Object(
   {
     status: OneOf(['healthy', 'degraded'], {
-      description: '`healthy`, or `degraded` while the database is unavailable.',
+      description: '`healthy`, or `degraded` while the database is unavailable or read-only.',
       examples: ['healthy'],
     }),
     version: Type.String({ description: 'The version of the service.', examples: ['1.0.0'] }),
     database: OneOf(['healthy', 'unhealthy'], {
-      description: '`healthy`, or `unhealthy` while the database does not respond.',
+      description: '`healthy`, or `unhealthy` while the database does not respond or is read-only.',
       examples: ['healthy'],
     }),
   },
@@ -32,8 +33,15 @@ const ok = (description: string) => ({
 /** Probes may use any name of the service; their responses say nothing about tasks. */
 const config = { load: 'none', anyHost: true } as const
 
+/** Why the service is not ready although the database responds. */
+const NOT_WRITABLE = {
+  'read-only':
+    'The database is read-only, so writes fail. Check whether the server is a standby, and `default_transaction_read_only`, which may be set because its disk is full.',
+  'disk full': 'The disk of the database is full, so writes fail. Free some space.',
+}
+
 export interface HealthOptions {
-  /** Sends a query to the database; rejects when it fails or takes too long. */
+  /** Sends a query to the database; rejects when it fails or takes too long, and when the database cannot be written. */
   ping: () => Promise<void>
   /** Aborted when the service begins to shut down. */
   stopping: AbortSignal | undefined
@@ -51,7 +59,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
         tags: ['health'],
         summary: 'Get the health of the service',
         description:
-          'Always returns 200 while the process runs. The body states whether the database responds.',
+          'Always returns 200 while the process runs. The body states whether the database responds and can be written.',
         response: { 200: success('The health of the service.', ref(Health)) },
       },
     },
@@ -93,7 +101,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
         tags: ['health'],
         summary: 'Check whether the service is ready for requests',
         description:
-          'Returns 200 while the database responds and the service is not shutting down; 503 otherwise. Use it as a readiness probe: a load balancer sends requests only to instances that are ready.',
+          'Returns 200 while the database responds and can be written and the service is not shutting down; 503 with the reason otherwise. Use it as a readiness probe: a load balancer sends requests only to instances that are ready.',
         response: {
           200: ok('The service is ready for requests.'),
           ...problems('database_unavailable', 'shutting_down'),
@@ -102,8 +110,9 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
     },
     async (_request, reply) => {
       if (stopping?.aborted) throw new ApiError('shutting_down')
-      await sharedPing().catch(() => {
-        throw new ApiError('database_unavailable')
+      await sharedPing().catch((error) => {
+        const obstacle = writeObstacle(error)
+        throw new ApiError('database_unavailable', obstacle && NOT_WRITABLE[obstacle])
       })
       return reply.type('text/plain').send('ok')
     },
