@@ -22,7 +22,7 @@ t.test('--help lists the commands, and each command has its own help', async (t)
     start: ['--host', '--port', '--database-url'],
     key: ['--name', '--scope', '--session'],
     migrate: ['--database-url'],
-    import: ['--from', '--dry-run', '--database-url'],
+    import: ['--from', 'IMPORT_FROM', '--dry-run', '--database-url'],
     export: ['--to', '--database-url'],
   }
   const ofCommands = await Promise.all(Object.keys(options).map((command) => run(t, command, '--help')))
@@ -52,7 +52,13 @@ t.test('a wrong call is reported in one line, with a suggestion', async (t) => {
     [['--port', 'http'], 'PORT must be a whole number from 0 to 65535'],
     [['key', '--name', 'a', 'b'], "too many arguments for 'key'. Expected 0 arguments but got 1."],
     [['key'], '--name is required'],
-    [['import', '--dry-run'], '--from is required: a URL, a file, or - for stdin'],
+    [['import', '--dry-run'], '--from or IMPORT_FROM is required: a URL, a file, or - for stdin'],
+    [['import', '--form=postgres://u:secret@h/d'], "unknown option '--form=postgres://…@h/d'"],
+    [['postgres://u:secret@h/d?password=secret'], "unknown command 'postgres://…@h/d?password=…'"],
+    [
+      ['--database-url', 'pg://u:secret@h/d'],
+      'DATABASE_URL must begin with postgres:// (a PostgreSQL server), file: (a folder) or be memory://',
+    ],
     [['export'], '--to is required: a file, or - for stdout'],
     [['export', '--to', 'b', '--from', 'a'], "unknown option '--from'"],
     [
@@ -72,6 +78,20 @@ t.test('a wrong call is reported in one line, with a suggestion', async (t) => {
   for (const [i, [, line]] of wrong.entries()) {
     t.same(results[i], { code: 1, stdout: '', stderr: `aklp-task-server: ${line}\n` })
   }
+})
+
+t.test('import takes its source from IMPORT_FROM, unless --from is given', async (t) => {
+  const importFrom = async (...args: string[]) => {
+    const source = 'postgresql+asyncpg://u:secret@127.0.0.1:1/old'
+    const settings = { IMPORT_FROM: source, DATABASE_URL: 'memory://' }
+    const { output, ended } = startServer(t, settings, { folder, args: ['import', ...args] })
+    return { ...(await ended), ...output }
+  }
+  t.match(await importFrom(), {
+    code: 1,
+    stderr: /^aklp-task-server: cannot read PostgreSQL at 127.0.0.1:1\/old: /,
+  })
+  t.match(await importFrom('--from', 'missing.jsonl'), { code: 1, stderr: /cannot read missing\.jsonl/ })
 })
 
 t.test('migrate upgrades the schema and exits', async (t) => {

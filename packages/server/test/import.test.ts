@@ -305,6 +305,12 @@ t.test('import from the Python service', { skip }, async (t) => {
       [url, /^cannot read PostgreSQL at .+: it lacks the tables task_batches and tasks of the/],
       [url.replace('password', 'secret'), /^cannot read PostgreSQL at .+: password authentication failed/],
       ['postgresql+asyncpg://u:secret#@h/d', /^the URL to import from is malformed/],
+      ['postgres://u:1/secret@127.0.0.1:1/d', /^the URL to import from is malformed/],
+      ['postgres://u:1?secret@127.0.0.1:1/d', /^the URL to import from is malformed/],
+      ['postgres://127.0.0.1:1/d?user=a@b&password=secret', /^cannot read PostgreSQL at .+ECONNREFUSED/],
+      ['Postgres://u:secret@h/d', /^the source to import from must be a postgresql:\/\/ URL/],
+      ['postgres:u:secret@h/d', /^the source to import from must be a postgresql:\/\/ URL/],
+      ['mysql://u:secret@h/d', /^the source to import from must be a postgresql:\/\/ URL/],
       ['postgres://u:secret@127.0.0.1:1/d', /^cannot read PostgreSQL at 127.0.0.1:1\/d: .*ECONNREFUSED/],
     ] as const) {
       const error = await importInto(embedded, wrong).catch((error) => error)
@@ -318,7 +324,8 @@ t.test('import from the Python service', { skip }, async (t) => {
     async (t) => {
       const { client, old } = await legacy(t, NATIVE)
       await t.rejects(openDatabase(old, options), {
-        message: /^cannot open the database \(.+\): it belongs to the Python service\. .+ import --from/,
+        message:
+          /^cannot open the database \(.+\): it belongs to the Python service\. .+ import" with this URL in IMPORT_FROM/,
       })
       t.same(await client`select from pg_namespace where nspname = 'drizzle'`, [], 'nothing is created there')
     },

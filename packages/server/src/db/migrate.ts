@@ -15,7 +15,7 @@ export async function refuseLegacySchema(db: Db) {
   const [found] = await db.select({ exists: sql<boolean>`to_regclass('task_batches') is not null` }).from(one)
   if (!found!.exists) return
   throw new DatabaseError(
-    'it belongs to the Python service. Set DATABASE_URL to a separate database and run "aklp-task-server import --from" with this URL',
+    'it belongs to the Python service. Set DATABASE_URL to a separate database and run "aklp-task-server import" with this URL in IMPORT_FROM',
   )
 }
 

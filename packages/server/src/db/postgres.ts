@@ -83,9 +83,12 @@ const storeDb = (client: Sql | TransactionSql): StoreDb => ({
     await client.unsafe(statement, parameters as string[], { prepare }),
 })
 
-/** Where a PostgreSQL is, for logs and messages: the URL without user, password (which may contain `?`) and parameters. */
+/**
+ * Where a PostgreSQL is, for logs and messages: the URL without user, password (which may contain `?`) and parameters (which
+ * may contain `@`).
+ */
 export const locationOf = (url: string) =>
-  `PostgreSQL at ${url.replace(/^postgres:\/\/(?:.*@)?/, '').replace(/\?.*/, '')}`
+  `PostgreSQL at ${url.replace(/^postgres:\/\/(?:.*@)?/, '').replace(/[?&].*/, '')}`
 
 /** The driver parses the URL at once; its error names no setting. */
 function connectOrExplain<T>(open: () => T): T {

@@ -5,6 +5,7 @@ import { hashKey, makeKey } from '../access/keys.js'
 import { SCOPES } from '../http/caller.js'
 import { version } from '../http/version.js'
 import { loadConfig, readEnvironment } from './config.js'
+import { withoutPasswords } from './passwords.js'
 
 const NAME = 'aklp-task-server'
 const DATABASE_URL = ['--database-url <url>', 'the database, as DATABASE_URL'] as const
@@ -16,10 +17,10 @@ const program = new Command(NAME)
   .helpCommand(false)
   .showHelpAfterError(false)
   .configureOutput({
-    // One line: "error: unknown option '--prot'\n(Did you mean --port?)" has two.
+    // One line: "error: unknown option '--prot'\n(Did you mean --port?)" has two. It repeats what was given.
     outputError: (text, write) =>
       write(
-        `${NAME}: ${text
+        `${NAME}: ${withoutPasswords(text)
           .replace(/^error: /, '')
           .trim()
           .replace(/\n\((.*)\)$/, '. $1')}\n`,
@@ -67,12 +68,13 @@ program
   .description('copy batches and tasks into the database; existing ids are skipped')
   .option(
     '--from <source>',
-    'the postgresql:// URL of the Python service’s database, an export file, or - for stdin; required',
+    'the postgresql:// URL of the Python service’s database, an export file, or - for stdin; required, here or in IMPORT_FROM, which the process list does not show',
   )
   .option('--dry-run', 'print what would be imported, and change nothing')
   .option(...DATABASE_URL)
-  .action(async ({ from, ...options }: { from?: string; dryRun?: boolean; databaseUrl?: string }) => {
-    if (!from) throw new Error('--from is required: a URL, a file, or - for stdin')
+  .action(async (options: { from?: string; dryRun?: boolean; databaseUrl?: string }) => {
+    const from = options.from || readEnvironment().IMPORT_FROM
+    if (!from) throw new Error('--from or IMPORT_FROM is required: a URL, a file, or - for stdin')
     const { runImport } = await import('./commands.js')
     await runImport(configOf(options), { ...options, from })
   })
@@ -95,7 +97,7 @@ try {
   await program.parseAsync(isStart ? ['start', ...process.argv.slice(2)] : [first, ...rest], { from: 'user' })
 } catch (error) {
   // One line and no stack: the message says what to change.
-  process.stderr.write(`${NAME}: ${explainError(error as NodeJS.ErrnoException)}\n`)
+  process.stderr.write(`${NAME}: ${withoutPasswords(explainError(error as NodeJS.ErrnoException))}\n`)
   process.exit(1)
 }
 

@@ -45,6 +45,10 @@ export async function importFrom(
 
 async function openSource(from: string): Promise<Source & { close: () => Promise<void> }> {
   if (isPostgres(from)) return openLegacy(from, START_TIMEOUT)
+  // As the path of a file, it would be in the error, with its password.
+  if (/^[\w+]+:\/\/|^postgres\w*:/i.test(from)) {
+    throw new Error('the source to import from must be a postgresql:// URL, a file, or - for stdin')
+  }
   const input = from === '-' ? process.stdin : createReadStream(from)
   try {
     return { ...(await readLines(input)), close: async () => void input.destroy() }

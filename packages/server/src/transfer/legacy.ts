@@ -47,6 +47,8 @@ export async function openLegacy(
 
 function openClient(url: string) {
   try {
+    // With a / in the password, what comes before it would be read as host and port, and named in errors.
+    if (/^postgres:\/\/[^@/?]*(?:\?.*|\/[^?]*)@/.test(url)) throw new Error()
     return connect(url, {
       max: 1,
       connect_timeout: 5,
@@ -61,7 +63,7 @@ function openClient(url: string) {
     })
   } catch {
     throw new LegacyError(
-      'the URL to import from is malformed. In user and password, write %23 for # and %25 for %.',
+      'the URL to import from is malformed. In user and password, write %23 for #, %25 for %, %2F for / and %3F for ?.',
     )
   }
 }
