@@ -58,6 +58,7 @@ export const disk: Scenario = {
       } catch {}
       const full = await write(seconds)
       const ready = (await client.call('GET', '/readyz')).status
+      const unreadable = await countLost(client)
       const logged = /the disk is full: [^"]*/.exec(server.log())?.[0]
       rmSync(join(disk, 'filler'))
       const after = await write(1)
@@ -90,6 +91,11 @@ export const disk: Scenario = {
           observed: `${[...full]}; /readyz ${ready}; ${logged}`,
           passed:
             full.size === 1 && full.has('database_unavailable') && ready === 503 && logged !== undefined,
+        },
+        {
+          expected: 'reads continue on a full disk',
+          observed: `${unreadable} of ${batches.length} batches unreadable`,
+          passed: unreadable === 0,
         },
         {
           expected: 'recovers once there is space',

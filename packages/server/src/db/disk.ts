@@ -1,10 +1,7 @@
-/**
- * Rejects statements of the embedded database while the disk is full or read-only. After a failed write, the next statement
- * of PGlite never returns and blocks the whole process.
- */
-import { accessSync, constants, statfsSync } from 'node:fs'
-import type { PGlite } from '@electric-sql/pglite'
-import { driverError } from './failures.js'
+/** Rejects statements of the embedded database that its folder or its disk could not take. */
+import { accessSync, constants, type Stats, statfsSync, statSync } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
+import { driverError, reasonOf } from './failures.js'
 
 /** Minimum free space in bytes: PostgreSQL allocates its WAL in segments of 16 MiB, and the next one early. */
 const RESERVE = 64 * 2 ** 20
@@ -22,24 +19,61 @@ export function requireRoom(folder: string) {
   }
 }
 
-/** Rejects each statement while there is no room, and all statements once a write has failed. */
-export function guardDisk(client: PGlite, folder: string) {
-  const query = client.query.bind(client)
-  let failed: unknown
-  client.query = async (...args: Parameters<PGlite['query']>) => {
-    if (failed !== undefined) throw failed
+export interface Guard {
+  /** Throws if the database cannot be used. */
+  requireUsable(): void
+  /** Throws if the database cannot be used, or its disk has no room for a write. */
+  requireWritable(): void
+  /** Runs a statement unless it would fail for one of these reasons. */
+  run<T>(statement: string, query: () => Promise<T>): Promise<T>
+}
+
+/**
+ * Guards a database in a folder. Statements that only read need no room on the disk.
+ *
+ * @param file A file of the database that is open in this process.
+ */
+export async function guardFolder(folder: string, path: string, file: FileHandle): Promise<Guard> {
+  const opened = await file.stat()
+  let crash: Error | undefined
+
+  const requireUsable = () => {
+    if (crash !== undefined) throw crash
+    if (isSameFile(opened, statSync(path, { throwIfNoEntry: false }))) return
+    const message = `the database folder ${folder} was deleted or replaced while it was in use. Restore it and restart the service`
+    throw Object.assign(new Error(message), { code: 'FOLDER_LOST' })
+  }
+  const requireWritable = () => {
+    requireUsable()
     requireRoom(folder)
-    try {
-      return (await query(...args)) as never
-    } catch (error) {
-      if (writeFailed(error)) failed = error
-      throw error
-    }
+  }
+  return {
+    requireUsable,
+    requireWritable,
+    async run(statement, query) {
+      // PostgreSQL allows no write in a statement that begins like this: one in a CTE begins with `with`.
+      if (statement.startsWith('select ')) requireUsable()
+      else requireWritable()
+      try {
+        return await query()
+      } catch (error) {
+        if (!isCrash(error)) throw error
+        const message = `the embedded database stopped and is unusable until the service is restarted: ${reasonOf(error)}`
+        crash = Object.assign(new Error(message), { code: 'DATABASE_CRASHED' })
+        throw crash
+      }
+    },
   }
 }
 
-/** Disk full or system error (PostgreSQL, appendix A), or a crash of PGlite itself, which has no code. */
-function writeFailed(error: unknown) {
-  const { code } = driverError(error)
-  return typeof code !== 'string' || /^(53100|58...)$/.test(code)
+const isSameFile = (opened: Stats, found: Stats | undefined) =>
+  found?.ino === opened.ino && found.dev === opened.dev
+
+/**
+ * Whether PGlite itself has stopped: an error of PostgreSQL above ERROR, such as a failed write of the WAL, or one without a
+ * code. The next statement may never return and would block the whole process.
+ */
+function isCrash(error: unknown) {
+  const { code, severity } = driverError(error)
+  return typeof code !== 'string' || severity === 'FATAL' || severity === 'PANIC'
 }

@@ -2,7 +2,7 @@
 
 import { DrizzleQueryError } from 'drizzle-orm/errors'
 
-/** Connection or disk lost: codes of postgres.js, db/driver.ts and Node. */
+/** Connection or disk lost: codes of postgres.js, db/driver.ts, db/disk.ts and Node. */
 const connectionCodes = new Set([
   'CONNECTION_CLOSED',
   'CONNECTION_ENDED',
@@ -10,6 +10,9 @@ const connectionCodes = new Set([
   'CONNECT_TIMEOUT',
   // None of several hosts is the primary.
   'TARGET_SESSION_ATTRS',
+  // The embedded database.
+  'FOLDER_LOST',
+  'DATABASE_CRASHED',
   'ECONNREFUSED',
   'ECONNRESET',
   'EHOSTUNREACH',
@@ -31,9 +34,16 @@ const connectionCodes = new Set([
 const unavailableStates = /^(08|53|57|58|40)...$|^55P03$|^25006$/
 
 /** Returns the driver's error: Drizzle wraps it in one whose message contains SQL and parameters; stores do not. */
-export function driverError(error: unknown): { code?: unknown; message?: unknown } {
+export function driverError(error: unknown): DriverError {
   const cause = error instanceof Error ? error.cause : undefined
-  return (cause ?? error ?? {}) as { code?: unknown; message?: unknown }
+  return (cause ?? error ?? {}) as DriverError
+}
+
+interface DriverError {
+  code?: unknown
+  message?: unknown
+  /** Only of an error that PostgreSQL reports. */
+  severity?: unknown
 }
 
 /** What the log says of an error. */

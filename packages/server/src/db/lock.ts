@@ -1,4 +1,4 @@
-/** A lock on a folder. The operating system releases it when the process exits or is killed. */
+/** Locks on files. The operating system releases them when the process exits or is killed. */
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { tryLock } from 'fs-native-extensions'
@@ -7,7 +7,7 @@ export type FolderLock =
   | { acquired: true; release: () => Promise<void> }
   | { acquired: false; holder: string }
 
-/** Far behind the text of the file, because Windows cannot read a locked range. */
+/** Far behind the content of the file, because Windows cannot read a locked range. */
 const LOCKED_BYTE = 1_000_000
 
 /** Locks the folder for this process, or returns the id of the process that holds the lock. */
@@ -21,4 +21,12 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   await file.truncate()
   await file.write(String(process.pid))
   return { acquired: true, release: () => file.close() }
+}
+
+/** Locks an existing file for this process. Returns undefined if another process holds the lock. */
+export async function lockFile(path: string): Promise<FileHandle | undefined> {
+  const file = await open(path, 'r+')
+  if (tryLock(file.fd, LOCKED_BYTE, 1)) return file
+  await file.close()
+  return undefined
 }

@@ -6,52 +6,88 @@ import { PGlite, type Transaction } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
 import { migrate } from 'drizzle-orm/pglite/migrator'
 import { type Database, DatabaseError, openError, pingOf, type StoreDb } from './database.js'
-import { guardDisk, requireRoom } from './disk.js'
+import { type Guard, guardFolder, requireRoom } from './disk.js'
 import { migrations, refuseNewerSchema } from './migrate.js'
 
 export async function openEmbedded(folder?: string): Promise<Database> {
   const location = folder === undefined ? 'memory, lost when the service stops' : folder
-  const release = folder === undefined ? undefined : await claim(folder)
+  const claimed = folder === undefined ? undefined : await claim(folder)
   try {
-    if (folder !== undefined) requireRoom(folder)
-    const client = await PGlite.create(folder && (await dataFolder(folder)))
+    const client = await PGlite.create(claimed?.data)
     const db = drizzle({ client })
     await refuseNewerSchema(db)
     await migrate(db, migrations)
-    if (folder !== undefined) guardDisk(client, folder)
+    const guard = claimed?.guard
+    const query = pingOf(db)
+    const ping = async () => {
+      guard?.requireWritable()
+      await query()
+    }
     const close = async () => {
-      await client.close()
-      await release?.()
+      // Closing writes: into the folder of another process if ours was replaced.
+      if (isUsable(guard)) await client.close()
+      await claimed?.release()
     }
     const transaction: Database['transaction'] = (work) =>
-      client.transaction((transaction) => work(storeDb(transaction)))
-    const pingClient = pingOf(db)
-    const ping = async () => {
-      if (folder !== undefined) requireRoom(folder)
-      await pingClient()
-    }
-    return { db: Object.assign(db, storeDb(client)), transaction, location, ping, close }
+      client.transaction((transaction) => work(storeDb(transaction, guard)))
+    return { db: Object.assign(db, storeDb(client, guard)), transaction, location, ping, close }
   } catch (error) {
-    await release?.()
+    await claimed?.release()
     throw openError(location, error)
   }
 }
 
 /** PGlite keeps no statement prepared. */
-const storeDb = (client: PGlite | Transaction): StoreDb => ({
-  run: async (statement, parameters) => (await client.query<object>(statement, parameters)).rows,
-})
+function storeDb(client: PGlite | Transaction, guard?: Guard): StoreDb {
+  const run: StoreDb['run'] = async (statement, parameters) =>
+    (await client.query<object>(statement, parameters)).rows
+  if (guard === undefined) return { run }
+  return { run: (statement, parameters) => guard.run(statement, () => run(statement, parameters)) }
+}
+
+function isUsable(guard: Guard | undefined): boolean {
+  try {
+    guard?.requireUsable()
+    return true
+  } catch {
+    return false
+  }
+}
+
+interface Claimed {
+  /** The folder with PGlite's files. */
+  data: string
+  guard: Guard
+  release: () => Promise<void>
+}
 
 /** Creates the folder and locks it: two processes would corrupt it, and PGlite does not prevent that. */
-async function claim(folder: string): Promise<() => Promise<void>> {
+async function claim(folder: string): Promise<Claimed> {
+  const inUse = (holder: string) =>
+    new DatabaseError(
+      `the database folder ${folder} is in use by ${holder}. Stop that process, or set DATABASE_URL=file:another-folder`,
+    )
   try {
     await mkdir(folder, { recursive: true })
-    const { lockFolder } = await import('./lock.js')
+    const { lockFile, lockFolder } = await import('./lock.js')
     const lock = await lockFolder(folder)
-    if (lock.acquired) return lock.release
-    throw new DatabaseError(
-      `the database folder ${folder} is in use by process ${lock.holder}. Stop that process, or set DATABASE_URL=file:another-folder`,
-    )
+    if (!lock.acquired) throw inUse(`process ${lock.holder}`)
+    try {
+      requireRoom(folder)
+      const data = await dataFolder(folder)
+      // Someone may remove the file `lock`. Without this one, there is no database to open.
+      const control = join(data, 'global', 'pg_control')
+      const locked = await lockFile(control)
+      if (locked === undefined) throw inUse('another process')
+      const release = async () => {
+        await locked.close()
+        await lock.release()
+      }
+      return { data, guard: await guardFolder(folder, control, locked), release }
+    } catch (error) {
+      await lock.release()
+      throw error
+    }
   } catch (error) {
     throw openError(folder, error)
   }
