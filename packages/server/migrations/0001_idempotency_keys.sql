@@ -1,3 +1,4 @@
+-- minimum server: 0000
 CREATE TABLE "idempotency_keys" (
 	"caller" text NOT NULL,
 	"key" varchar(255) NOT NULL,

@@ -8,16 +8,27 @@ import { sql } from 'drizzle-orm'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { type Database, DatabaseError } from '../src/db/database.js'
+import { minimumServerOf } from '../src/db/migrate.js'
 import { openDatabase } from '../src/db/open.js'
 import * as tables from '../src/db/tables.js'
 import { anonymous } from '../src/http/caller.js'
-import { build, newFolder, startServer, until } from './process.js'
+import { build, newFolder, send, startServer, until } from './process.js'
 import { freePort, options, postgresMissing, startPostgres, storesOf } from './support.js'
 
 const skip = (!process.env.CI && postgresMissing()) || false
 const server = fileURLToPath(new URL('..', import.meta.url))
 const readJson = (path: string) => JSON.parse(readFileSync(join(server, path), 'utf8'))
 const { entries } = readJson('migrations/meta/_journal.json')
+
+t.test('each migration says which servers work after it', async (t) => {
+  for (const { idx, tag } of entries) {
+    const minimum = minimumServerOf(readFileSync(join(server, `migrations/${tag}.sql`), 'utf8'))
+    t.ok(minimum <= idx, `${tag}: a server exists that has migration ${minimum}`)
+  }
+  t.throws(() => minimumServerOf('ALTER TABLE tasks ADD COLUMN more text;'), {
+    message: 'a migration lacks the line "-- minimum server: NNNN"',
+  })
+})
 
 t.test('the committed migrations create the tables that tables.ts declares', async (t) => {
   const last = readJson(`migrations/meta/${String(entries.length - 1).padStart(4, '0')}_snapshot.json`)
@@ -126,47 +137,71 @@ async function onAnyDatabase(t: Test, url: string) {
   })
 
   await t.test(
-    'a newer server upgrades the schema and keeps the data, and an older one then does not start',
+    'a newer server upgrades the schema and keeps the data, and this one can use it until a migration requires a newer one',
     async (t) => {
-      const database = await openDatabase(url, options)
-      const created: any = await storesOf(database).tasks.create({ title: 'kept', status: 'pending' })
-      const { id } = JSON.parse(created.json)
-      await database.close()
-
-      const newer = startServer(t, { DATABASE_URL: url }, { entry: newerServer(t) })
-      const task: any = await (await fetch(`${await newer.listening()}/api/v1/tasks/${id}`)).json()
-      t.equal(task.title, 'kept')
-      newer.child.kill('SIGTERM')
-      t.equal((await newer.ended).code, 0)
+      const create = async (title: string) => {
+        const database = await openDatabase(url, options)
+        const created: any = await storesOf(database).tasks.create({ title, status: 'pending' })
+        await database.close()
+        return JSON.parse(created.json).id
+      }
+      const upgrade = async (entry: string, id: string, title: string) => {
+        const newer = startServer(t, { DATABASE_URL: url }, { entry })
+        const task: any = await (await fetch(`${await newer.listening()}/api/v1/tasks/${id}`)).json()
+        t.equal(task.title, title)
+        newer.child.kill('SIGTERM')
+        t.equal((await newer.ended).code, 0)
+      }
+      const id = await create('before')
+      await upgrade(newerServer(t, expand), id, 'before')
+      await upgrade(newerServer(t, expand, contract), await create('rolled back'), 'rolled back')
 
       t.match(
         await failure(t, openDatabase(url, options)),
-        /^cannot open the database \(.+\): The database schema \(2100-01-01\) is newer than this server\. Upgrade the server\.$/,
+        /^cannot open the database \(.+\): The database schema \(2100-01-02\) requires a newer server\. Upgrade this server, or restore the backup from before the schema was upgraded\.$/,
       )
     },
   )
 }
 
-/** A newer version of this server, with one more migration. */
-function newerServer(t: Test): string {
+/** A migration after which this server works, and one after which only servers that have the former do. */
+const number = (n: number) => String(n).padStart(4, '0')
+const expand = `-- minimum server: ${number(entries.length - 1)}\nALTER TABLE tasks ADD COLUMN more text;`
+const contract = `-- minimum server: ${number(entries.length)}\nALTER TABLE tasks DROP COLUMN more;`
+
+/** A copy of this server with other migrations. */
+function serverWith(t: Test, change: (folder: string, entries: object[]) => object[]): string {
   const folder = newFolder(t)
   build()
   for (const name of ['dist', 'migrations', 'vendor', 'package.json', 'openapi.json']) {
     cpSync(join(server, name), join(folder, name), { recursive: true })
   }
   symlinkSync(join(server, 'node_modules'), join(folder, 'node_modules'))
-  writeFileSync(join(folder, 'migrations', '9999_more.sql'), 'ALTER TABLE tasks ADD COLUMN more text;')
-  const more = {
-    idx: entries.length,
-    version: '7',
-    when: Date.UTC(2100, 0),
-    tag: '9999_more',
-    breakpoints: true,
-  }
-  const journal = { ...readJson('migrations/meta/_journal.json'), entries: [...entries, more] }
-  writeFileSync(join(folder, 'migrations/meta/_journal.json'), JSON.stringify(journal))
+  const journal = readJson('migrations/meta/_journal.json')
+  const changed = { ...journal, entries: change(join(folder, 'migrations'), entries) }
+  writeFileSync(join(folder, 'migrations/meta/_journal.json'), JSON.stringify(changed))
   return join(folder, 'dist/start/cli.js')
 }
+
+/** A newer version of this server, with more migrations. */
+const newerServer = (t: Test, ...more: string[]) =>
+  serverWith(t, (folder, entries) => [
+    ...entries,
+    ...more.map((text, nth) => {
+      const tag = `${number(entries.length + nth)}_more`
+      writeFileSync(join(folder, `${tag}.sql`), text)
+      return {
+        idx: entries.length + nth,
+        version: '7',
+        when: Date.UTC(2100, 0, 1 + nth),
+        tag,
+        breakpoints: true,
+      }
+    }),
+  ])
+
+/** The version of this server before its newest migration. */
+const olderServer = (t: Test) => serverWith(t, (_folder, entries) => entries.slice(0, -1))
 
 async function post(base: string, path: string, body: unknown): Promise<any> {
   const headers = { 'content-type': 'application/json' }
@@ -308,20 +343,102 @@ t.test('PostgreSQL', { skip }, async (t) => {
     await Promise.all(opened.map((database) => database.close()))
   })
 
-  await t.test('a server keeps working while a newer one upgrades the schema', async (t) => {
+  /** Calls a server without pause until `stop`, which returns the statuses that were not successes and the slowest call. */
+  const load = (base: () => string) => {
+    let stopped = false
+    const result = { calls: 0, failed: [] as string[], slowest: 0 }
+    const call = async (method: string, path: string, body?: object) => {
+      const start = performance.now()
+      const answer = await send(base(), method, `/api/v1${path}`, body)
+      result.calls++
+      result.slowest = Math.max(result.slowest, performance.now() - start)
+      if (answer.status >= 300) result.failed.push(`${method} ${path}: ${answer.status}`)
+      return answer.body
+    }
+    const work = async () => {
+      while (!stopped) {
+        const { id, session_id } = await call('POST', '/tasks', { title: 'a', session_id: randomUUID() })
+        await call('PUT', `/tasks/${id}`, { status: 'completed' })
+        await call('PUT', '/tasks/bulk', { tasks: [{ id, title: 'b' }] })
+        await call('GET', `/tasks?session_id=${session_id}`)
+        await call('POST', '/batches', { tasks: [{ title: 'c' }], session_id })
+        await call('GET', `/batches/latest?session_id=${session_id}`)
+        await call('DELETE', `/tasks/${id}`)
+      }
+    }
+    const workers = Promise.all(Array.from({ length: 2 }, work))
+    return {
+      result,
+      more: () => {
+        const { calls } = result
+        return until('more calls return', () => result.calls > calls + 20)
+      },
+      stop: async () => {
+        stopped = true
+        await workers
+        return result
+      },
+    }
+  }
+
+  await t.test(
+    'the release before works on the schema of today under load, and also if it starts after the upgrade',
+    async (t) => {
+      for (const [name, older, newer] of [
+        ['before the newest migration', olderServer(t), build()],
+        ['this server', build(), newerServer(t, expand)],
+      ] as const) {
+        const url = await newDatabase()
+        const start = (entry: string) => startServer(t, { DATABASE_URL: url }, { entry })
+        const before = start(older)
+        let base = await before.listening()
+        const calls = load(() => base)
+        await calls.more()
+        const upgraded = start(newer)
+        const newBase = await upgraded.listening()
+        const newCalls = load(() => newBase)
+        await calls.more()
+        base = await start(older).listening()
+        await calls.more()
+        await newCalls.more()
+        t.strictSame((await calls.stop()).failed, [], name)
+        t.strictSame((await newCalls.stop()).failed, [], name)
+      }
+    },
+  )
+
+  await t.test('a migration that waits for a long transaction lets other callers continue', async (t) => {
     const url = await newDatabase()
     const old = startServer(t, { DATABASE_URL: url })
     const base = await old.listening()
-    const { id } = await post(base, '/api/v1/tasks', { title: 'a' })
-    await startServer(t, { DATABASE_URL: url }, { entry: newerServer(t) }).listening()
-    for (const init of [
-      { method: 'GET' },
-      { method: 'PUT', headers: { 'content-type': 'application/json' }, body: '{"status":"completed"}' },
-      { method: 'DELETE' },
-    ]) {
-      t.ok((await fetch(`${base}/api/v1/tasks/${id}`, init)).ok, init.method)
+    const other = postgres(url, { max: 2, onnotice: () => {} })
+    const reading = await other.reserve()
+    await reading`begin`
+    await reading`select from tasks`
+    const calls = load(() => base)
+    await calls.more()
+
+    const newer = startServer(t, { DATABASE_URL: url }, { entry: newerServer(t, expand) })
+    const attempts = async () =>
+      (
+        await other`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+          and query like '%ADD COLUMN more%'`
+      ).length
+    for (let time = 0; time < 2; time++) {
+      await until('the migration waits for the table', async () => (await attempts()) === 1)
+      await until('it gives up', async () => (await attempts()) === 0)
+      await calls.more()
     }
-    t.match(await post(base, '/api/v1/batches', { tasks: [{ title: 'b' }] }), { tasks: [{ title: 'b' }] })
+    t.match(newer.logs()[0].msg, /^waiting for a lock in PostgreSQL at .+ that a long transaction holds$/)
+    t.equal(newer.logs().length, 1, 'reported once')
+    await reading`commit`
+    await newer.listening()
+    await calls.more()
+    const { failed, slowest } = await calls.stop()
+    t.strictSame(failed, [])
+    t.ok(slowest < 4500, `the slowest call took ${Math.round(slowest)} ms`)
+    reading.release()
+    await other.end()
   })
 
   await t.test('every URL scheme of PostgreSQL and SQLAlchemy is accepted', async (t) => {

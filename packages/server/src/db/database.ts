@@ -37,8 +37,8 @@ export interface DatabaseOptions {
   lockTimeout: number
   /** How many milliseconds to retry until PostgreSQL can be reached. */
   startTimeout: number
-  /** Called once if it cannot be reached at first. */
-  onWait?: (location: string) => void
+  /** Called with what it waits for: once if it cannot be reached at first, and once if it cannot be migrated at first. */
+  onWait?: (what: string) => void
 }
 
 /** The database cannot be opened; the message says why, in one line. */

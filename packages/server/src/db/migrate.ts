@@ -1,15 +1,17 @@
 /** The migrations, and the databases that they must not change. */
 import { fileURLToPath } from 'node:url'
 import { sql } from 'drizzle-orm'
-import { readMigrationFiles } from 'drizzle-orm/migrator'
+import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 import { DatabaseError, type Db } from './database.js'
+import { driverError } from './failures.js'
 
-export const migrations = { migrationsFolder: fileURLToPath(new URL('../../migrations', import.meta.url)) }
+const migrationsFolder = fileURLToPath(new URL('../../migrations', import.meta.url))
 
 /** Key of the advisory lock: an arbitrary number that no other application uses. */
 export const MIGRATION_LOCK = 4_251_607_001
 
 const one = sql`(values (1)) as one`
+const table = sql`drizzle.__drizzle_migrations`
 
 export async function refuseLegacySchema(db: Db) {
   const [found] = await db.select({ exists: sql<boolean>`to_regclass('task_batches') is not null` }).from(one)
@@ -19,14 +21,66 @@ export async function refuseLegacySchema(db: Db) {
   )
 }
 
+/** Throws if the schema is newer than this server and does not support it. */
 export async function refuseNewerSchema(db: Db) {
-  const table = sql`drizzle.__drizzle_migrations`
   const [made] = await db.select({ exists: sql<boolean>`to_regclass('${table}') is not null` }).from(one)
   if (!made!.exists) return
-  const [newest] = await db.select({ millis: sql`max(created_at)`.mapWith(Number) }).from(table)
-  const known = readMigrationFiles(migrations).at(-1)!.folderMillis
-  if (newest!.millis > known) {
-    const from = new Date(newest!.millis).toISOString().slice(0, 10)
-    throw new DatabaseError(`The database schema (${from}) is newer than this server. Upgrade the server.`)
+  const [applied] = await db
+    .select({
+      millis: sql`coalesce(max(created_at), 0)`.mapWith(Number),
+      // As JSON, because a table made by an earlier server lacks the column.
+      minimumServer: sql<number | null>`max((to_jsonb(applied) ->> 'minimum_server')::int)`,
+    })
+    .from(sql`${table} as applied`)
+  const known = readMigrationFiles({ migrationsFolder })
+  const { millis, minimumServer } = applied!
+  if (millis <= known.at(-1)!.folderMillis) return
+  if (minimumServer !== null && minimumServer < known.length) return
+  const from = new Date(millis).toISOString().slice(0, 10)
+  throw new DatabaseError(
+    `The database schema (${from}) requires a newer server. Upgrade this server, or restore the backup from before the schema was upgraded.`,
+  )
+}
+
+/**
+ * Applies the migrations that the database lacks, each in a transaction of its own. Returns false if another transaction holds
+ * a table for more than three seconds: call it again after a pause, in which callers can use the table.
+ */
+export async function migrate(db: Db): Promise<boolean> {
+  await db.execute(sql`create schema if not exists drizzle`)
+  await db.execute(
+    sql`create table if not exists ${table} (id serial primary key, hash text not null, created_at bigint)`,
+  )
+  const [newest] = await db.select({ millis: sql`coalesce(max(created_at), 0)`.mapWith(Number) }).from(table)
+  try {
+    for (const migration of readMigrationFiles({ migrationsFolder }))
+      if (migration.folderMillis > newest!.millis) await apply(migration, db)
+    return true
+  } catch (error) {
+    if (isLockLost(error)) return false
+    throw error
   }
 }
+
+async function apply({ sql: statements, hash, folderMillis }: MigrationMeta, db: Db) {
+  const minimumServer = minimumServerOf(statements[0]!)
+  await db.transaction(async (transaction) => {
+    // While it waits for a lock on a table, all later statements on that table wait, too.
+    await transaction.execute(sql`set local lock_timeout = '3s'`)
+    await transaction.execute(sql`alter table ${table} add column if not exists minimum_server integer`)
+    for (const statement of statements) await transaction.execute(sql.raw(statement))
+    await transaction.execute(
+      sql`insert into ${table} (hash, created_at, minimum_server) values (${hash}, ${folderMillis}, ${minimumServer})`,
+    )
+  })
+}
+
+/** The number of the newest migration of the oldest server that works after a migration, from the line that says it. */
+export function minimumServerOf(migration: string): number {
+  const [, number] = /^-- minimum server: (\d{4})$/m.exec(migration) ?? []
+  if (number === undefined) throw new Error('a migration lacks the line "-- minimum server: NNNN"')
+  return Number(number)
+}
+
+/** A lock not available, or a deadlock that was resolved by cancelling the migration. */
+const isLockLost = (error: unknown) => ['55P03', '40P01'].includes(driverError(error).code as string)

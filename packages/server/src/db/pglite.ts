@@ -4,10 +4,9 @@ import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PGlite, type Transaction } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
-import { migrate } from 'drizzle-orm/pglite/migrator'
 import { type Database, DatabaseError, openError, pingOf, type StoreDb } from './database.js'
 import { type Guard, guardFolder, requireRoom } from './disk.js'
-import { migrations, refuseNewerSchema } from './migrate.js'
+import { migrate, refuseNewerSchema } from './migrate.js'
 
 export async function openEmbedded(folder?: string): Promise<Database> {
   const location = folder === undefined ? 'memory, lost when the service stops' : folder
@@ -16,7 +15,7 @@ export async function openEmbedded(folder?: string): Promise<Database> {
     const client = await PGlite.create(claimed?.data)
     const db = drizzle({ client })
     await refuseNewerSchema(db)
-    await migrate(db, migrations)
+    await migrate(db)
     const guard = claimed?.guard
     const query = pingOf(db)
     const ping = async () => {

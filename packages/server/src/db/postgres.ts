@@ -1,7 +1,6 @@
 /** A PostgreSQL server, through postgres.js. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { drizzle } from 'drizzle-orm/postgres-js'
-import { migrate } from 'drizzle-orm/postgres-js/migrator'
 import {
   type Database,
   DatabaseError,
@@ -13,7 +12,10 @@ import {
 } from './database.js'
 import { connect, type Sql, type TransactionSql } from './driver.js'
 import { isUnavailable } from './failures.js'
-import { MIGRATION_LOCK, migrations, refuseLegacySchema, refuseNewerSchema } from './migrate.js'
+import { MIGRATION_LOCK, migrate, refuseLegacySchema, refuseNewerSchema } from './migrate.js'
+
+/** Between two attempts to migrate, in milliseconds: until then, callers can use the tables. */
+const PAUSE = 3000
 
 /** In seconds. A setting of the role or the database, such as read-only, applies to new connections only. */
 const PROBE_LIFETIME = { max_lifetime: 60 }
@@ -49,7 +51,11 @@ export async function openPostgres(url: string, options: DatabaseOptions): Promi
     const db = drizzle(migrating)
     await refuseLegacySchema(db)
     await refuseNewerSchema(db)
-    await migrate(db, migrations)
+    for (let attempt = 0; !(await migrate(db)); attempt++) {
+      if (attempt === 0) options.onWait?.(`a lock in ${location} that a long transaction holds`)
+      // Still under the lock: other servers would use the pause for attempts of their own.
+      await sleep(PAUSE)
+    }
     return true
   }
   try {

@@ -12,7 +12,7 @@ export async function migrate(config: Config): Promise<string> {
   const logger = await createLogger(loggerOptions(config))
   const database = await openDatabase(config.DATABASE_URL, {
     ...databaseOptions(config),
-    onWait: (location) => logger.warn(`waiting for ${location}`),
+    onWait: (what) => logger.warn(`waiting for ${what}`),
   })
   await database.close()
   return database.location
@@ -36,7 +36,7 @@ async function withDatabase<T>(config: Config, command: (database: Opened) => Pr
     poolSize: 1,
     // No client waits for a response.
     statementTimeout: 0,
-    onWait: (location) => process.stderr.write(`waiting for ${location}\n`),
+    onWait: (what) => process.stderr.write(`waiting for ${what}\n`),
   })
   try {
     return await command(database)

@@ -44,7 +44,7 @@ export const taskService = fp<TaskServiceOptions>(
     assertAuthConfigured(config)
     const database = await openDatabase(config.DATABASE_URL, {
       ...databaseOptions(config),
-      onWait: (location) => host.log.warn(`waiting for ${location}`),
+      onWait: (what) => host.log.warn(`waiting for ${what}`),
     })
     const service = await buildApp({
       ...serviceOptions(config),

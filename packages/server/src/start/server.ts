@@ -16,7 +16,7 @@ export async function run(config: Config) {
   process.once('SIGTERM', end).once('SIGINT', end)
   const database = await openDatabase(config.DATABASE_URL, {
     ...databaseOptions(config),
-    onWait: (location) => logger.warn(`waiting for ${location}`),
+    onWait: (what) => logger.warn(`waiting for ${what}`),
   })
   const stopping = new AbortController()
   const app = await buildApp({ ...serviceOptions(config), database, stopping: stopping.signal, logger })
