@@ -20,7 +20,8 @@ const korean: Record<keyof Config, string> = {
     'SIGTERM을 받은 뒤 요청을 계속 받는 시간(밀리초). 그동안 `/readyz`가 503을 반환하므로 로드 밸런서가 요청을 보내지 않게 됩니다.',
   SHUTDOWN_TIMEOUT_MS: '종료할 때 처리 중인 요청을 기다리는 시간(밀리초).',
   AUTH: '네트워크를 신뢰할 수 있으면 `off`. 설정하지 않으면 API 키나 토큰이 필요하고, 둘 다 없으면 루프백에서만 인증 없이 수신하며 `localhost`나 IP 주소로만 호출할 수 있습니다.',
-  API_KEYS: '허용할 API 키 목록(JSON 배열). `key --name NAME` 명령이 키를 만들고 여기에 넣을 항목을 출력합니다.',
+  API_KEYS:
+    '허용할 API 키 목록(JSON 배열). `key --name NAME` 명령이 키를 만들고 여기에 넣을 항목을 출력합니다.',
   JWT_ISSUER: '허용할 토큰의 발급자(`iss` 클레임). `JWT_` 설정 세 개는 모두 지정하거나 모두 비워 둡니다.',
   JWT_AUDIENCE: '토큰의 대상(`aud` 클레임).',
   JWT_JWKS_URL: '발급자의 공개 키(JWKS) URL.',

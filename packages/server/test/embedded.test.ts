@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../src/db/open.js'
 import { newFolder, type ServerProcess, send, startServer, until } from './process.js'
-import { openApi, options } from './support.js'
+import { createApi, options } from './support.js'
 
 const create = async (base: string) =>
   (await send(base, 'POST', '/api/v1/tasks', { title: 'kept' })).body.id as string
@@ -116,7 +116,7 @@ t.test('on a nearly full disk, calls that read succeed and calls that write retu
   const folder = join(newFolder(t), 'data')
   mkdirSync(folder)
   const database = await openDatabase(`file:${folder}`, options)
-  const { call, plan, app } = await openApi(database)
+  const { call, plan, app } = await createApi(database)
   t.teardown(async () => {
     await app.close()
     await database.close()

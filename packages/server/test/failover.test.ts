@@ -151,7 +151,7 @@ t.test('the service is not ready while its database is read-only', { skip }, asy
   const { sql, setReadOnly } = operate(t, url)
   for (const poolSize of [10, 1]) {
     const database = await openDatabase(url, { ...options, poolSize })
-    const { app, call } = await openApi(database)
+    const { app, call } = await createApi(database)
     const probe = async (path: string) => {
       const { statusCode, body } = await app.inject(path)
       return { status: statusCode, body: body.startsWith('{') ? JSON.parse(body) : body }

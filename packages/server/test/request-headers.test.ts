@@ -1,7 +1,7 @@
 import t from 'tap'
 import { openDatabase } from '../src/db/open.js'
 import { send } from './hostile.js'
-import { openApi, options } from './support.js'
+import { createApi, options } from './support.js'
 
 const database = await openDatabase('memory://', options)
 t.teardown(() => database.close())
@@ -15,7 +15,7 @@ const API_KEYS = JSON.stringify([
 ])
 
 t.test('without authentication, a Host other than localhost or an IP address returns 421', async (t) => {
-  const { app, call } = await openApi(database)
+  const { app, call } = await createApi(database)
   t.teardown(() => app.close())
   const responseTo = (host: string, path = '/tasks', method = 'GET') =>
     call(method, path, method === 'POST' ? { title: 'a' } : undefined, { headers: { host } })
@@ -57,7 +57,7 @@ t.test('without authentication, a Host other than localhost or an IP address ret
 })
 
 t.test('health checks respond whatever their Host is', async (t) => {
-  const { app } = await openApi(database)
+  const { app } = await createApi(database)
   t.teardown(() => app.close())
   for (const url of ['/health', '/livez', '/readyz']) {
     for (const method of ['GET', 'HEAD'] as const)
@@ -72,7 +72,7 @@ t.test('with AUTH=off, keys or an issuer, the service has any name', async (t) =
     [{ API_KEYS }, 401],
     [issuer, 401],
   ] as const) {
-    const { app, call } = await openApi(database, settings)
+    const { app, call } = await createApi(database, settings)
     const headers = { host: 'tasks.example.com' }
     t.equal((await call('GET', '/tasks', undefined, { headers })).status, status)
     await app.close()
@@ -82,7 +82,7 @@ t.test('with AUTH=off, keys or an issuer, the service has any name', async (t) =
 t.test(
   'an Expect other than 100-continue returns 417 as a problem, with the headers of every response',
   async (t) => {
-    const { app } = await openApi(database)
+    const { app } = await createApi(database)
     t.teardown(() => app.close())
     await app.listen({ host: '127.0.0.1', port: 0 })
     const { port } = app.server.address() as { port: number }
@@ -106,7 +106,7 @@ t.test(
 )
 
 t.test('a header counts after thousands of others, too', async (t) => {
-  const { app } = await openApi(database)
+  const { app } = await createApi(database)
   t.teardown(() => app.close())
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as { port: number }
