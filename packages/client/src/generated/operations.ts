@@ -164,13 +164,13 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
     /**
      * List batches.
      *
-     * Returns batches with their tasks, newest first, one page at a time.
+     * Returns batches with their tasks, newest first, one page at a time. A page of more than 8 MiB is not returned; the error names a `limit` that fits.
      *
      * `GET /api/v1/batches`
      *
      * @param query Query parameters, all optional.
      * @param options Options for this call: timeout, signal, headers, retries.
-     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
+     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, expectation_failed, host_not_allowed, answer_too_large, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     list: (query: ListBatchesQuery = {}, options?: RequestOptions): Promise<BatchPage> =>
       send('GET', '/api/v1/batches', { query: { ...query, ...scope } }, options),
@@ -184,7 +184,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param query Query parameters, all optional.
      * @param options Options for this call: timeout, signal, headers, retries.
-     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
+     * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, expectation_failed, host_not_allowed, answer_too_large, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     each: (query: Omit<ListBatchesQuery, 'page'> = {}, options?: RequestOptions): AsyncGenerator<Batch, void, undefined> =>
       eachItem((page) => batches.list({ limit: 100, ...query, page }, options)),

@@ -547,7 +547,7 @@ export const tools: Tool[] = [
   },
   {
     "name": "listBatches",
-    "description": "List batches. Returns batches with their tasks, newest first, one page at a time.",
+    "description": "List batches. Returns batches with their tasks, newest first, one page at a time. A page of more than 8 MiB is not returned; the error names a `limit` that fits.",
     "parameters": {
       "type": "object",
       "properties": {

@@ -10,7 +10,7 @@ import { ref, refOrNull, success } from '../http/schemas.js'
 import { CreateHeaders, createOnceFrom, replayedHeader } from '../idempotency/header.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import { Batch, BatchCreate, BatchListQuery, BatchPage, BatchParams, LatestBatchQuery } from './schemas.js'
-import type { BatchStore } from './store.js'
+import { type BatchStore, MAX_PAGE_BYTES } from './store.js'
 
 const tags = ['batches']
 
@@ -56,15 +56,26 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
         operationId: 'listBatches',
         tags,
         summary: 'List batches',
-        description: 'Returns batches with their tasks, newest first, one page at a time.',
+        description:
+          'Returns batches with their tasks, newest first, one page at a time. A page of more than 8 MiB is not returned; the error names a `limit` that fits.',
         querystring: BatchListQuery,
         response: {
           200: success('One page of batches.', ref(BatchPage)),
-          ...problems(...commonProblems),
+          ...problems('answer_too_large', ...commonProblems),
         },
       },
     },
-    async (request) => pageOf(await store.list(request.caller, request.query), request.query),
+    async (request) => {
+      const { items, largest, total } = await store.list(request.caller, request.query)
+      if (items === null) {
+        const fitting = Math.floor(MAX_PAGE_BYTES / largest)
+        throw new ApiError(
+          'answer_too_large',
+          `These batches have more than 8 MiB of JSON. Send \`limit=${fitting}\` or less, or list their tasks with GET /api/v1/tasks?batch_id=<id>.`,
+        )
+      }
+      return pageOf({ items, total }, request.query)
+    },
   )
 
   app.get(

@@ -120,19 +120,44 @@ const selectLatest = statement<Filters, { json: Json<Batch> }>(($) => {
   return qb.select({ json: rowAsJson<Batch>(latest) }).from(latest)
 })
 
-const selectPage = statement<
-  Filters & { limit: number; offset: number },
-  { items: Json<Batch[]>; total: number }
->(($) => {
+/** The JSON of a page of batches has at most this many bytes; 8 MiB with the other fields of the page. */
+export const MAX_PAGE_BYTES = 8 * 2 ** 20 - 1024
+
+export interface BatchPage {
+  /** Null if they have more than {@link MAX_PAGE_BYTES}. */
+  items: Json<Batch[]> | null
+  /** The bytes of the largest batch of the page. */
+  largest: number
+  total: number
+}
+
+const selectPage = statement<Filters & { limit: number; offset: number }, BatchPage>(($) => {
   const filter = filterOf($)
   const page = newestFirst(filter).limit($.limit).offset($.offset).as('page')
+  const rows = qb.$with('rows').as(qb.select({ json: rowAsJson<Batch>(page) }).from(page))
+  const size = qb
+    .select({
+      bytes: sql`sum(octet_length(${rows.json}))`.as('bytes'),
+      largest: sql`max(octet_length(${rows.json}))`.as('largest'),
+    })
+    .from(rows)
+    .as('size')
   const total = qb.select({ total: sql`count(*)::int` }).from(batches).where(filter)
-  return qb
+  // A subquery in a case is run only if it is needed, unlike an aggregate.
+  const items = sql<Json<Batch[]> | null>`
+    case when ${size.bytes} > ${MAX_PAGE_BYTES} then null
+         else (select '[' || coalesce(string_agg(json, ','), '') || ']' from ${rows}) end`
+  const found = qb
+    .with(rows)
     .select({
       total: sql<number>`(${total})`.as('total'),
-      items: sql<Json<Batch[]>>`${rowsAsJson(page)}::text`.as('items'),
+      largest: sql<number>`coalesce(${size.largest}, 0)`.as('largest'),
+      items: items.as('items'),
     })
-    .from(page)
+    .from(size)
+    .as('found')
+  // Begins with `select`, by which the embedded database knows that it only reads.
+  return qb.select({ total: found.total, largest: found.largest, items: found.items }).from(found)
 })
 
 export type BatchStore = ReturnType<typeof createBatchStore>
@@ -166,10 +191,7 @@ export function createBatchStore(db: StoreDb, idempotency: Idempotency) {
     },
 
     /** A page of batches, newest first, and how many there are in all. */
-    async list(
-      caller: Caller,
-      { session_id, page, limit }: BatchListQuery,
-    ): Promise<{ items: Json<Batch[]>; total: number }> {
+    async list(caller: Caller, { session_id, page, limit }: BatchListQuery): Promise<BatchPage> {
       const [found] = await selectPage(db, {
         session_id,
         ...visibleTo(caller),

@@ -112,6 +112,12 @@ export const catalogue = {
     detail:
       'This `Idempotency-Key` was already used with a different request, so nothing was created. To create something else, use a new key. To retry the earlier request, send it unchanged.',
   },
+  answer_too_large: {
+    status: 422,
+    title: 'The response would be too large',
+    example:
+      'These batches have more than 8 MiB of JSON. Send `limit=12` or less, or list their tasks with GET /api/v1/tasks?batch_id=<id>.',
+  },
   rate_limited: {
     status: 429,
     title: 'Too many requests',
