@@ -13,6 +13,15 @@ export interface PipeliningOptions {
   waiting?: number
 }
 
+/** A property in place of a listener, which is several objects for every request. */
+const OVER = Symbol('over')
+
+declare module 'node:http' {
+  interface ServerResponse {
+    [OVER]?: () => void
+  }
+}
+
 /** The requests of one socket. */
 interface Queue {
   handled: ServerResponse[]
@@ -32,21 +41,21 @@ export const pipelining = fp<PipeliningOptions>(
       socket.once('close', () => {
         waiting -= queue.waiting.length
         queue.waiting = []
-        for (const response of queue.handled) response.emit(OVER)
+        for (const response of queue.handled) response[OVER]?.()
       })
       return queue
     }
 
     const handle = (queue: Queue, response: ServerResponse, proceed: () => void) => {
       queue.handled.push(response)
-      response.once('close', finish)
+      response.on('close', finish)
       proceed()
     }
 
     function finish(this: ServerResponse) {
       const queue = queues.get(this.req.socket)!
       queue.handled.splice(queue.handled.indexOf(this), 1)
-      this.emit(OVER)
+      this[OVER]?.()
       const next = queue.waiting.shift()
       if (next === undefined) return
       waiting--
@@ -67,10 +76,11 @@ export const pipelining = fp<PipeliningOptions>(
   { name: 'pipelining' },
 )
 
-const OVER = Symbol('over')
-
 /**
- * Calls back once when a response is sent, or lost with its socket. Node emits `close` for the response that is being written,
- * and nothing for those that wait behind it. Needs {@link pipelining}.
+ * Calls back once a response is sent, or lost with its socket. Node emits `close` for the response that is being written,
+ * and nothing for those that wait behind it. A response has one callback, which may be called twice. Needs
+ * {@link pipelining}.
  */
-export const onceOver = (response: ServerResponse, callback: () => void) => response.once(OVER, callback)
+export const onOver = (response: ServerResponse, callback: () => void) => {
+  response[OVER] = callback
+}

@@ -1,6 +1,6 @@
 /** How long a request may take. */
 import fp from 'fastify-plugin'
-import { onceOver } from './pipelining.js'
+import { onOver } from './pipelining.js'
 import { ApiError } from './problem.js'
 
 declare module 'fastify' {
@@ -31,7 +31,7 @@ export const deadlines = fp<{ milliseconds: number }>(
         // What the handler still returns is for nobody.
         reply.hijack()
       }, deadline)
-      onceOver(reply.raw, () => clearTimeout(timer))
+      onOver(reply.raw, () => clearTimeout(timer))
       done()
     })
   },
