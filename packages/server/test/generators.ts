@@ -28,7 +28,10 @@ export function assertProblem({ status, headers, body, text }: TestResponse) {
   assert.equal(body.errors.length, Math.min(body.error_count, 20), shown)
   for (const { path, message, allowed, did_you_mean } of body.errors) {
     // Only errors of the whole body, and of a field or parameter with an empty name, have an empty path.
-    assert.ok(path !== '' || /^(must be an object|must have at most|unknown (field|parameter))/.test(message), shown)
+    assert.ok(
+      path !== '' || /^(must be an object|must have at most|unknown (field|parameter))/.test(message),
+      shown,
+    )
     assert.ok(did_you_mean === undefined || allowed.includes(did_you_mean), shown)
   }
 }
