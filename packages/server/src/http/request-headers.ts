@@ -22,11 +22,17 @@ const NO_HOST = 'The header Host is required (RFC 9112, section 3.2).'
 
 export const requestHeaders = fp<RequestHeadersOptions>(
   async (app, { localNamesOnly }) => {
+    // Nearly every request has the Host of the one before.
+    let accepted: string | undefined
+    const isAccepted = (host: string) => {
+      if (host !== accepted && isLocalName(host)) accepted = host
+      return host === accepted
+    }
     app.addHook('onRequest', (request, _reply, done) => {
       const { host, expect } = request.headers
       if (host === undefined && request.raw.httpVersion === '1.1')
         return done(new ApiError('bad_request', NO_HOST, { connection: 'close' }))
-      if (localNamesOnly && host !== undefined && !request.routeOptions.config.anyHost && !isLocalName(host))
+      if (localNamesOnly && host !== undefined && !request.routeOptions.config.anyHost && !isAccepted(host))
         return done(new ApiError('host_not_allowed'))
       if (expect !== undefined && expect.toLowerCase() !== '100-continue')
         return done(new ApiError('expectation_failed'))
