@@ -33,7 +33,7 @@ import { driverError } from './db/failures.js'
 import { admission, Gate } from './http/admission.js'
 import { parseOnlyJson } from './http/body.js'
 import { handleClientError } from './http/client-error.js'
-import { refuseConditions } from './http/conditions.js'
+import { rejectConditions } from './http/conditions.js'
 import { cors } from './http/cors.js'
 import { handleError } from './http/error-handler.js'
 import { Health, healthRoutes } from './http/health.js'
@@ -186,7 +186,7 @@ export async function buildApp({
   await app.register(
     async (api) => {
       await api.register(authenticate, options.authentication)
-      await api.register(refuseConditions)
+      await api.register(rejectConditions)
       // An operation without query parameters rejects them: a misspelt filter must not act on everything.
       api.addHook('onRoute', (route) => {
         route.schema = { querystring: Strict({}), ...route.schema }

@@ -1,27 +1,21 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { createKeyring, hashKey, makeKey } from '../src/access/keys.js'
 import { openDatabase } from '../src/db/open.js'
 import { assertNotExposed, ConfigError, loadConfig } from '../src/start/config.js'
 import { bearer, entry, key, reader, readerEntry, withKeys } from './access.js'
-import { createApi, options } from './support.js'
+import { options, serveOn } from './support.js'
 
 const database = await openDatabase('memory://', options)
 t.teardown(() => database.close())
 
-async function serve(test: Test, settings: Record<string, string> = {}) {
-  const api = await createApi(database, settings)
-  test.teardown(() => api.app.close())
-  return api
-}
-
 t.test('without configured keys, calls need no authentication', async (t) => {
-  const { call } = await serve(t)
+  const { call } = await serveOn(database, t)
   t.equal((await call('POST', '/tasks', { title: 'a' })).status, 201)
   t.equal((await call('GET', '/tasks', undefined, bearer('nonsense'))).status, 200)
 })
 
 t.test('a missing, malformed or unknown key returns 401 with the challenge of RFC 6750', async (t) => {
-  const { call } = await serve(t, withKeys)
+  const { call } = await serveOn(database, t, withKeys)
   t.equal((await call('GET', '/tasks', undefined, bearer(key))).status, 200)
   t.equal(
     (await call('GET', '/tasks', undefined, { headers: { authorization: `bearer  ${key} ` } })).status,
@@ -51,7 +45,7 @@ t.test('a missing, malformed or unknown key returns 401 with the challenge of RF
 })
 
 t.test('an unauthenticated call returns 401 even if its request is invalid', async (t) => {
-  const { call } = await serve(t, withKeys)
+  const { call } = await serveOn(database, t, withKeys)
   for (const [method, path, body] of [
     ['POST', '/tasks', '{'],
     ['POST', '/tasks', { title: 1 }],
@@ -64,7 +58,7 @@ t.test('an unauthenticated call returns 401 even if its request is invalid', asy
 })
 
 t.test('a missing scope returns 403 and names the scope', async (t) => {
-  const { call } = await serve(t, withKeys)
+  const { call } = await serveOn(database, t, withKeys)
   const { status, headers, body } = await call('POST', '/tasks', { title: 'a' }, bearer(reader))
   t.equal(status, 403)
   t.equal(
@@ -77,11 +71,11 @@ t.test('a missing scope returns 403 and names the scope', async (t) => {
 })
 
 t.test('health, docs and the OpenAPI document need no key, and DOCS=off removes the last two', async (t) => {
-  const { app } = await serve(t, withKeys)
+  const { app } = await serveOn(database, t, withKeys)
   for (const path of ['/health', '/docs', '/docs/static/index.html', '/openapi.json']) {
     t.ok((await app.inject(path)).statusCode < 400, path)
   }
-  const { app: without } = await serve(t, { DOCS: 'off' })
+  const { app: without } = await serveOn(database, t, { DOCS: 'off' })
   for (const path of ['/docs', '/docs/', '/docs/json', '/docs/static/swagger-ui.css', '/openapi.json']) {
     t.equal((await without.inject(path)).statusCode, 404, path)
   }
@@ -98,7 +92,7 @@ t.test('each of 50 keys maps to its owner, and an unknown key to none', async (t
 })
 
 t.test('CORS allows the configured origins and no others', async (t) => {
-  const { app, call } = await serve(t, {
+  const { app, call } = await serveOn(database, t, {
     ...withKeys,
     CORS_ORIGINS: 'https://app.test, http://localhost:3000',
   })
@@ -161,13 +155,13 @@ t.test('CORS allows the configured origins and no others', async (t) => {
   const plain = await send('OPTIONS', {})
   t.equal(plain.status, 405, 'OPTIONS that is not a preflight')
 
-  const { call: without } = await serve(t)
+  const { call: without } = await serveOn(database, t)
   const { headers } = await without('GET', '/tasks', undefined, { headers: { origin: 'https://app.test' } })
   t.notOk('access-control-allow-origin' in headers || 'vary' in headers)
 })
 
 t.test('a browser cannot frame, sniff or run a response', async (t) => {
-  const { app, call } = await serve(t, withKeys)
+  const { app, call } = await serveOn(database, t, withKeys)
   const safe = {
     'x-content-type-options': 'nosniff',
     'referrer-policy': 'no-referrer',

@@ -1,21 +1,15 @@
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { makeKey } from '../src/access/keys.js'
 import { createLimit } from '../src/access/rate-limit.js'
 import { openDatabase } from '../src/db/open.js'
 import { bearer, key, reader, withKeys } from './access.js'
-import { createApi, options } from './support.js'
+import { options, serveOn } from './support.js'
 
 const database = await openDatabase('memory://', options)
 t.teardown(() => database.close())
 
-async function serve(test: Test, settings: Record<string, string> = {}) {
-  const api = await createApi(database, settings)
-  test.teardown(() => api.app.close())
-  return api
-}
-
 t.test('a caller over its limit of requests per minute gets 429, and other callers do not', async (t) => {
-  const { call } = await serve(t, { ...withKeys, RATE_LIMIT_PER_MINUTE: '3' })
+  const { call } = await serveOn(database, t, { ...withKeys, RATE_LIMIT_PER_MINUTE: '3' })
   for (const remaining of [2, 1, 0]) {
     const { status, headers } = await call('GET', '/tasks', undefined, bearer(key))
     t.equal(status, 200)
@@ -37,7 +31,7 @@ t.test('a caller over its limit of requests per minute gets 429, and other calle
 
 t.test('callers without a key are limited by the address that trusted proxies report', async (t) => {
   const settings = { RATE_LIMIT_PER_MINUTE: '1', TRUSTED_PROXIES: '10.0.0.0/8,127.0.0.1' }
-  const { call } = await serve(t, settings)
+  const { call } = await serveOn(database, t, settings)
   const from = async (remoteAddress: string, forwarded?: string) => {
     const headers = forwarded === undefined ? {} : { 'x-forwarded-for': forwarded }
     return (await call('GET', '/tasks', undefined, { remoteAddress, headers })).status
@@ -48,14 +42,14 @@ t.test('callers without a key are limited by the address that trusted proxies re
   t.equal(await from('10.1.1.1', '192.0.2.1'), 429)
   t.equal(await from('10.1.1.1', '192.0.2.2'), 200)
   t.equal(await from('127.0.0.1', '192.0.2.2, 10.2.2.2'), 429)
-  const { call: withoutProxies } = await serve(t, { RATE_LIMIT_PER_MINUTE: '1' })
+  const { call: withoutProxies } = await serveOn(database, t, { RATE_LIMIT_PER_MINUTE: '1' })
   const forwarded = { headers: { 'x-forwarded-for': '192.0.2.7' } }
   t.equal((await withoutProxies('GET', '/tasks')).status, 200)
   t.equal((await withoutProxies('GET', '/tasks', undefined, forwarded)).status, 429)
 })
 
 t.test('an address with 60 failed authentications gets 429, but valid keys from it still work', async (t) => {
-  const { call } = await serve(t, withKeys)
+  const { call } = await serveOn(database, t, withKeys)
   const fail = (remoteAddress: string) =>
     call('GET', '/tasks', undefined, { ...bearer(makeKey()), remoteAddress })
   for (let i = 0; i < 60; i++) t.equal((await fail('192.0.2.1')).status, 401)

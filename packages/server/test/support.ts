@@ -131,6 +131,18 @@ export interface Api {
   clear(): Promise<void>
 }
 
+/** {@link createApi}, closed when the test ends. */
+export async function serveOn(
+  database: Database,
+  test: Test,
+  settings: Record<string, string> = {},
+  logger?: FastifyBaseLogger,
+): Promise<Api> {
+  const api = await createApi(database, settings, logger)
+  test.teardown(() => api.app.close())
+  return api
+}
+
 /** The service on a database. Settings that are not given have their defaults. */
 export async function createApi(
   database: Database,

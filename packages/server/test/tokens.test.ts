@@ -1,25 +1,18 @@
 import { createHmac, generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { gzipSync } from 'node:zlib'
-import type { FastifyBaseLogger } from 'fastify'
 import { exportSPKI } from 'jose'
 import { pino } from 'pino'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { sessionFor } from '../src/access/session.js'
 import { createTokens, InvalidToken } from '../src/access/tokens.js'
 import { openDatabase } from '../src/db/open.js'
 import { bearer, key, withKeys } from './access.js'
 import { startIssuer } from './issuer.js'
-import { createApi, options } from './support.js'
+import { options, serveOn } from './support.js'
 
 const database = await openDatabase('memory://', options)
 t.teardown(() => database.close())
-
-async function serve(test: Test, settings: Record<string, string> = {}, logger?: FastifyBaseLogger) {
-  const api = await createApi(database, settings, logger)
-  test.teardown(() => api.app.close())
-  return api
-}
 
 /** A logger that keeps its lines. */
 function logOf() {
@@ -106,7 +99,11 @@ t.test('an invalid token returns 401 and is not echoed', async (t) => {
     t.ok(error instanceof InvalidToken, `${what}: ${error}`)
     t.equal(tokens.recall(given), undefined, what)
   }
-  const { call } = await serve(t, { JWT_ISSUER: issuer, JWT_AUDIENCE: audience, JWT_JWKS_URL: jwksUrl })
+  const { call } = await serveOn(database, t, {
+    JWT_ISSUER: issuer,
+    JWT_AUDIENCE: audience,
+    JWT_JWKS_URL: jwksUrl,
+  })
   t.equal((await call('GET', '/tasks', undefined, bearer(good))).status, 200)
   for (const [what, given] of Object.entries(invalid)) {
     const { status, headers, body } = await call('GET', '/tasks', undefined, bearer(given))
@@ -138,7 +135,7 @@ t.test('a verified token is cached for five minutes, and never past its expiry',
 
 t.test('the keys of the issuer are cached, also while tokens have unknown signatures', async (t) => {
   const { settings, state, token, key } = await startIssuer(t)
-  const { call } = await serve(t, settings)
+  const { call } = await serveOn(database, t, settings)
   const status = async (token: string) => (await call('GET', '/tasks', undefined, bearer(token))).status
   t.equal(await status(await token()), 200)
   t.equal(await status(await token({ sub: 'b' })), 200)
@@ -153,7 +150,7 @@ t.test(
   async (t) => {
     const { settings, state, token, close } = await startIssuer(t)
     state.status = 500
-    const { call } = await serve(t, { ...settings, ...withKeys })
+    const { call } = await serveOn(database, t, { ...settings, ...withKeys })
     const list = (credential: string) => call('GET', '/tasks', undefined, bearer(credential))
     const known = await token({ sub: 'known' })
     const unavailable = await list(known)
@@ -164,7 +161,7 @@ t.test(
     await close()
     t.equal((await list(known)).status, 200)
     t.equal((await list(key)).status, 200)
-    const { call: another } = await serve(t, settings)
+    const { call: another } = await serveOn(database, t, settings)
     t.equal((await another('GET', '/tasks', undefined, bearer(known))).status, 503)
   },
 )
@@ -206,7 +203,7 @@ t.test(
     for (const [jwk, token, reason] of unusable) {
       state.keys = [{ kid: 'key', ...jwk }]
       const { lines, logger } = logOf()
-      const { call } = await serve(t, settings, logger)
+      const { call } = await serveOn(database, t, settings, logger)
       for (let i = 0; i < 3; i++) {
         const { status, body } = await call('GET', '/tasks', undefined, bearer(token))
         t.equal(status, 401, JSON.stringify(jwk))
@@ -222,7 +219,7 @@ t.test(
 t.test('failures to load the keys of the issuer return 503, and are logged once a minute', async (t) => {
   const { issuer, audience, jwksUrl, settings, state, token, close } = await startIssuer(t)
   const { lines, logger } = logOf()
-  const { call } = await serve(t, settings, logger)
+  const { call } = await serveOn(database, t, settings, logger)
   const good = await token()
   state.status = 500
   for (let i = 0; i < 20; i++) {
@@ -332,7 +329,7 @@ t.test(
   'an Idempotency-Key returns nothing from a session that its caller can no longer access',
   async (t) => {
     const { settings, token } = await startIssuer(t)
-    const { call } = await serve(t, settings)
+    const { call } = await serveOn(database, t, settings)
     const create = async (session: string) => {
       const credential = await token({ sessions: [session] })
       return call('POST', '/tasks', { title: 'a' }, bearer(credential, { 'idempotency-key': 'step-1' }))

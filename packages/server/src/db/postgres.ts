@@ -83,8 +83,8 @@ export async function openPostgres(url: string, options: DatabaseOptions): Promi
 }
 
 const storeDb = (client: Sql | TransactionSql): StoreDb => ({
-  // Returns a promise of its own: if the driver's query is passed on, queries and their rows survive many minor
-  // collections (9 kB promoted for each list in place of 0.6).
+  // Returns a promise of its own: if the driver's query is passed on, queries and their rows often survive minor garbage
+  // collections, which then copy them.
   run: async (statement, parameters, prepare = true) =>
     await client.unsafe(statement, parameters as string[], { prepare }),
 })

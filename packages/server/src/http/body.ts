@@ -70,7 +70,7 @@ export function parseOnlyJson(app: FastifyInstance) {
 }
 
 /**
- * Joins small pieces of a body, and refuses one that has too many. Fastify keeps all pieces until the end: a body of 1 MiB in
+ * Joins small pieces of a body, and rejects one that has too many. Fastify keeps all pieces until the end: a body of 1 MiB in
  * chunks of one byte would take 200 MB and two seconds.
  */
 class Joined extends Transform {

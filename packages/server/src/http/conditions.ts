@@ -53,7 +53,7 @@ const entityTags = (list: string) =>
   [...list.matchAll(/(W\/)?"([^"]*)"/g)].map(([, weak, version]) => ({ weak, version: version! }))
 
 /** Conditions that would protect data if they were kept, and what to do about each. */
-const refused = {
+const unsupported = {
   'if-match':
     'is not supported by this operation. Remove it. To change a task only if it has not changed, update or delete it by its id',
   'if-none-match':
@@ -62,23 +62,23 @@ const refused = {
     'is not supported. Remove it. To change a task only if it has not changed, send If-Match with its updated_at in double quotes',
 }
 
-const conditions = Object.keys(refused) as (keyof typeof refused)[]
+const conditions = Object.keys(unsupported) as (keyof typeof unsupported)[]
 
 /**
  * Rejects a condition that an operation cannot keep: if it were ignored, a change would take effect that the caller wanted to
  * prevent. Reads ignore the other conditions, which is always correct: they return the whole response.
  */
-export const refuseConditions = fp(
+export const rejectConditions = fp(
   async (api) => {
     api.addHook('onRequest', (request, _reply, done) => {
       const found = conditions.filter((name) => request.headers[name] !== undefined && !allows(request, name))
       if (found.length === 0) return done()
-      done(validationError(found.map((name) => ({ in: 'header', path: name, message: refused[name] }))))
+      done(validationError(found.map((name) => ({ in: 'header', path: name, message: unsupported[name] }))))
     })
   },
-  { name: 'refuse-conditions' },
+  { name: 'reject-conditions' },
 )
 
 /** Whether an operation keeps a condition, or may ignore it. */
-const allows = ({ method, routeOptions }: FastifyRequest, name: keyof typeof refused) =>
+const allows = ({ method, routeOptions }: FastifyRequest, name: keyof typeof unsupported) =>
   name === 'if-match' ? routeOptions.schema?.headers === ChangeHeaders : method === 'GET' || method === 'HEAD'

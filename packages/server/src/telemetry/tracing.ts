@@ -82,7 +82,7 @@ export function createTracing({ endpoint, version, logger, errorType, ignore }: 
           if (ignore(request)) return done()
           const span = begin(request)
           request.span = span
-          // Also where the caller goes away before the answer.
+          // Also if the client disconnects before the response.
           reply.raw.once('close', () => {
             const { statusCode } = reply
             if (reply.raw.headersSent) span.setAttribute('http.response.status_code', statusCode)
