@@ -335,6 +335,14 @@ t.test('PostgreSQL', { skip }, async (t) => {
     },
   )
 
+  await t.test('the rows of a statement do not refer to the driver', async (t) => {
+    const database = await openDatabase(await newDatabase(), options)
+    t.teardown(() => database.close())
+    const rows = await database.db.run('select 1 as one', [])
+    t.equal(rows.constructor, Array)
+    t.same(Object.getOwnPropertyNames(rows), ['0', 'length'])
+  })
+
   await t.test('one process can open an empty database eight times at once', async (t) => {
     const url = await newDatabase()
     const opened = await Promise.all(Array.from({ length: 8 }, () => openDatabase(url, options)))

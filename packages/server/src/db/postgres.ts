@@ -83,10 +83,11 @@ export async function openPostgres(url: string, options: DatabaseOptions): Promi
 }
 
 const storeDb = (client: Sql | TransactionSql): StoreDb => ({
-  // Returns a promise of its own: if the driver's query is passed on, queries and their rows often survive minor garbage
-  // collections, which then copy them.
-  run: async (statement, parameters, prepare = true) =>
-    await client.unsafe(statement, parameters as string[], { prepare }),
+  // Returns a promise and an array of its own: if the driver's query or its result, which refers to the connection, is
+  // passed on, queries and their rows often survive minor garbage collections, which then copy them.
+  run: async (statement, parameters, prepare = true) => [
+    ...(await client.unsafe(statement, parameters as string[], { prepare })),
+  ],
 })
 
 /**
