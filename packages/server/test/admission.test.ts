@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import Fastify from 'fastify'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
-import { Gate } from '../src/http/admission.js'
+import { admission, Gate, loadOfList, needsScan } from '../src/http/admission.js'
+import { anonymous } from '../src/http/caller.js'
 import { startServer, until } from './process.js'
 import { postgresMissing, startPostgres } from './support.js'
 
@@ -91,6 +93,30 @@ t.test('a call is rejected at once if the queue is full, and later if it waits t
   await Promise.all(results)
   t.equal(begun.length, 4)
   t.equal(await gate.run('ordinary', async () => 'as before'), 'as before')
+})
+
+t.test('a list that turns out to be large, or asks for a late page, has the share of scans', async (t) => {
+  const app = Fastify()
+  const gate = new Gate(10)
+  const running: string[] = []
+  app.decorateRequest('caller', { getter: () => anonymous })
+  await app.register(admission, { gate })
+  app.get('/', { config: { load: loadOfList } }, async (request) => {
+    running.push(gate.running.scan === 1 ? 'scan' : 'ordinary')
+    const { large } = request.query as { large?: string }
+    return large && request.load !== 'scan' ? needsScan(request) : 'done'
+  })
+  for (const [query, loads] of [
+    ['session_id=1', ['ordinary']],
+    ['session_id=1&page=10&limit=100', ['ordinary']],
+    ['session_id=1&page=11&limit=100', ['scan']],
+    ['session_id=1&large=1', ['ordinary', 'scan']],
+    ['', ['scan']],
+  ] as const) {
+    t.equal((await app.inject(`/?${query}`)).body, 'done')
+    t.same(running.splice(0), loads, query)
+  }
+  t.match(gate.running, { ordinary: 0, scan: 0 })
 })
 
 t.test('a service at its limit of concurrent calls', { skip }, async (t) => {

@@ -79,6 +79,10 @@ t.test('each call is one prepared statement that uses an index for every scan', 
     'delete 500 tasks as the caller of two sessions': () => tasks.deleteMany(restricted, ids),
     'list the tasks of two sessions': () =>
       tasks.list(restricted, { sort_by: 'updated_at', order: 'desc', page: 1, limit: 3 }),
+    'list few tasks of two sessions': () =>
+      tasks.listFew(restricted, { sort_by: 'updated_at', order: 'desc', page: 1, limit: 3 }),
+    'list few batches of a session': () => batches.listFew(anonymous, { session_id, page: 2, limit: 3 }),
+    'list few batches of two sessions': () => batches.listFew(restricted, { page: 1, limit: 3 }),
     'list the batches of two sessions': () => batches.list(restricted, { page: 1, limit: 3 }),
     'get the latest batch of two sessions': () => batches.latest(restricted, undefined),
   }
@@ -94,6 +98,8 @@ t.test('each call is one prepared statement that uses an index for every scan', 
       for (const order of ['asc', 'desc'] as const) {
         calls[`list the tasks ${name} by ${sort_by} ${order}`] = () =>
           tasks.list(anonymous, { ...filter, sort_by, order, page: 2, limit: 3 })
+        calls[`list few tasks ${name} by ${sort_by} ${order}`] = () =>
+          tasks.listFew(anonymous, { ...filter, sort_by, order, page: 2, limit: 3 })
       }
     }
   }

@@ -3,7 +3,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionFor } from '../access/session.js'
 import { toJson } from '../db/json.js'
-import { loadOfList } from '../http/admission.js'
+import { loadOfList, needsScan } from '../http/admission.js'
 import { pageOf } from '../http/paging.js'
 import { ApiError, commonProblems, createProblems, problems } from '../http/problem.js'
 import { ref, refOrNull, success } from '../http/schemas.js'
@@ -66,7 +66,12 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
       },
     },
     async (request) => {
-      const { items, largest, total } = await store.list(request.caller, request.query)
+      const { caller, query, load } = request
+      if (load !== 'scan') {
+        const found = await store.listFew(caller, query)
+        return found === undefined ? needsScan(request) : pageOf(found, query)
+      }
+      const { items, largest, total } = await store.list(caller, query)
       if (items === null) {
         const fitting = Math.floor(MAX_PAGE_BYTES / largest)
         throw new ApiError(
@@ -74,7 +79,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
           `These batches have more than 8 MiB of JSON. Send \`limit=${fitting}\` or less, or list their tasks with GET /api/v1/tasks?batch_id=<id>.`,
         )
       }
-      return pageOf({ items, total }, request.query)
+      return pageOf({ items, total }, query)
     },
   )
 

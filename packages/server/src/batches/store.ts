@@ -9,6 +9,7 @@ import { type Json, rowAsJson, rowsAsJson, toJson, type Versioned } from '../db/
 import { columnsOf, isOwn, ordering, plain, timestamp, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { batches, tasks } from '../db/tables.js'
+import { MOST_ROWS } from '../http/admission.js'
 import type { Caller } from '../http/caller.js'
 import {
   type Creation,
@@ -160,6 +161,60 @@ const selectPage = statement<Filters & { limit: number; offset: number }, BatchP
   return qb.select({ total: found.total, largest: found.largest, items: found.items }).from(found)
 })
 
+/** The most bytes of text that a page of batches has in the database for an ordinary request. */
+const MOST_BYTES = 2 ** 20
+
+/**
+ * The same page; no items if it takes more than {@link MOST_ROWS} or {@link MOST_BYTES}. What passes fits the limit of a
+ * page: in JSON, a byte of text has six bytes at most, and the other fields of a row less than 500.
+ */
+const selectFew = statement<
+  Filters & { limit: number; offset: number },
+  { items: Json<Batch[]> | null; total: number }
+>(($) => {
+  const filter = filterOf($)
+  const page = newestFirst(filter).limit($.limit).offset($.offset).as('page')
+  const all = qb
+    .select({ id: batches.id })
+    .from(batches)
+    .where(filter)
+    .limit(MOST_ROWS + 1)
+    .as('all')
+  const chosen = qb.$with('chosen').as(
+    qb
+      .select({ id: batches.id, reason: batches.reason })
+      .from(batches)
+      .where(filter)
+      .orderBy(...ordering(batches.created_at, batches.id, 'desc'))
+      .limit($.limit)
+      .offset($.offset),
+  )
+  const some = qb
+    .select({
+      bytes: sql`octet_length(${tasks.title}) + coalesce(octet_length(${tasks.description}), 0)`.as('bytes'),
+    })
+    .from(chosen)
+    .innerJoin(tasks, eq(tasks.batch_id, chosen.id))
+    .limit(MOST_ROWS + 1)
+    .as('some')
+  const size = qb
+    .with(chosen)
+    .select({
+      total: sql<number>`(select count(*)::int from ${all})`.as('total'),
+      read: sql`count(*)`.as('read'),
+      bytes: sql`coalesce(sum(bytes), 0) + (select coalesce(sum(octet_length(reason)), 0) from ${chosen})`.as(
+        'bytes',
+      ),
+    })
+    .from(some)
+    .as('size')
+  const [rows, bytes] = [sql.raw(String(MOST_ROWS)), sql.raw(String(MOST_BYTES))]
+  const items = sql<Json<Batch[]> | null>`
+    case when ${size.total} <= ${rows} and ${size.read} <= ${rows} and ${size.bytes} <= ${bytes}
+         then (select ${rowsAsJson(page)}::text from ${page}) end`
+  return qb.select({ total: size.total, items: items.as('items') }).from(size)
+})
+
 export type BatchStore = ReturnType<typeof createBatchStore>
 
 /**
@@ -199,6 +254,21 @@ export function createBatchStore(db: StoreDb, idempotency: Idempotency) {
         offset: (page - 1) * limit,
       })
       return found!
+    },
+
+    /** The same as {@link list}, but undefined if more than {@link MOST_ROWS} rows or 1 MiB would be read. */
+    async listFew(
+      caller: Caller,
+      { session_id, page, limit }: BatchListQuery,
+    ): Promise<{ items: Json<Batch[]>; total: number } | undefined> {
+      const [found] = await selectFew(db, {
+        session_id,
+        ...visibleTo(caller),
+        limit,
+        offset: (page - 1) * limit,
+      })
+      const { items, total } = found!
+      return items === null ? undefined : { items, total }
     },
 
     /** The newest batch, or undefined if there is none. */

@@ -15,15 +15,35 @@ export type Load = 'none' | 'ordinary' | 'scan'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** What the route costs. Required for routes behind {@link admission}; all others are `none`. */
+    /**
+     * What the route costs. Required for routes behind {@link admission}; all others are `none`. If it depends on the request,
+     * the handler of an ordinary one may return {@link needsScan}.
+     */
     load?: Load | ((request: FastifyRequest) => Load)
+  }
+  interface FastifyRequest {
+    /** What the request may cost now, behind {@link admission}. */
+    load: Load
   }
 }
 
-/** The load of a list: a scan, unless it is limited to sessions or to a batch. */
+/** For a handler that would read more than an ordinary request may, to return: it runs again, as a scan. */
+export function needsScan(request: FastifyRequest): void {
+  request.load = 'scan'
+}
+
+/** The most rows that an ordinary request reads, apart from those that it changes. */
+export const MOST_ROWS = 1000
+
+/**
+ * The load of a list: a scan, unless it is limited to sessions or to a batch and its page is among the first rows. Whether these
+ * have more than {@link MOST_ROWS} is not known yet.
+ */
 export function loadOfList({ query, caller }: FastifyRequest): Load {
-  const { session_id, batch_id } = query as { session_id?: string; batch_id?: string }
-  return (session_id ?? batch_id ?? caller.sessions) === undefined ? 'scan' : 'ordinary'
+  // Not validated yet when admission looks for the first time.
+  const { session_id, batch_id, page = 1, limit = 10 } = query as Record<string, string | undefined>
+  if ((session_id ?? batch_id ?? caller.sessions) === undefined) return 'scan'
+  return Number(page) * Number(limit) > MOST_ROWS ? 'scan' : 'ordinary'
 }
 
 /** Requests that use one connection at once. The driver pipelines statements, and sends several in one write. */
@@ -189,29 +209,39 @@ export interface AdmissionOptions {
  */
 export const admission = fp<AdmissionOptions>(
   async (api, { gate, observe = (_request, work) => work() }) => {
+    api.decorateRequest('load', 'none')
     // Before the body is read. A request that passes here still needs capacity before its handler runs.
     api.addHook('onRequest', (request, _reply, done) => {
-      const kind = loadOf(request)
-      done(kind !== 'none' && gate.isFull(kind) ? gate.refuse('full') : undefined)
+      const load = loadOf(request)
+      request.load = load
+      done(load !== 'none' && gate.isFull(load) ? gate.refuse('full') : undefined)
     })
     api.addHook('onRoute', (route: RouteOptions) => {
       if (route.config?.load === undefined) throw new Error(`${route.method} ${route.url} has no config.load`)
       const { handler } = route
       // The HEAD route uses the handler of the GET route, which is wrapped already.
       if (route.method === 'HEAD' || route.config.load === 'none') return
-      route.handler = function (request, reply) {
-        return gate.run(loadOf(request) as Kind, () => {
+      const admitted: typeof handler = function (request, reply) {
+        return gate.run(request.load as Kind, () => {
           if (request.socket.destroyed) throw gate.refuse('gone')
           return observe(request, () => handler.call(this, request, reply) as Promise<unknown>)
         })
       }
+      route.handler =
+        typeof route.config.load === 'string'
+          ? admitted
+          : async function (request, reply) {
+              const { load } = request
+              const response = await admitted.call(this, request, reply)
+              return request.load === load ? response : admitted.call(this, request, reply)
+            }
     })
   },
   { name: 'admission' },
 )
 
 /** The load of a request, as declared by its route. */
-export function loadOf(request: FastifyRequest): Load {
+function loadOf(request: FastifyRequest): Load {
   const { load = 'none' } = request.routeOptions.config
   return typeof load === 'function' ? load(request) : load
 }

@@ -3,7 +3,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionFor } from '../access/session.js'
 import { jsonArray, jsonObject, toJson } from '../db/json.js'
-import { loadOfList } from '../http/admission.js'
+import { loadOfList, needsScan } from '../http/admission.js'
 import type { Caller } from '../http/caller.js'
 import { ChangeHeaders, etagHeader, etagOf, isKnown, ReadHeaders, versionsOf } from '../http/conditions.js'
 import { pageOf } from '../http/paging.js'
@@ -87,7 +87,11 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
         },
       },
     },
-    async (request) => pageOf(await store.list(request.caller, request.query), request.query),
+    async (request) => {
+      const { caller, query, load } = request
+      const found = load === 'scan' ? await store.list(caller, query) : await store.listFew(caller, query)
+      return found === undefined ? needsScan(request) : pageOf(found, query)
+    },
   )
 
   app.get(

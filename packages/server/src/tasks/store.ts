@@ -10,6 +10,7 @@ import { fieldsAsJson, type Json, rowAsJson, rowsAsJson, toJson, type Versioned 
 import { columnsOf, identifiers, isOwn, ordering, timestamp, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { tasks } from '../db/tables.js'
+import { MOST_ROWS } from '../http/admission.js'
 import type { Caller } from '../http/caller.js'
 import { toTimestamp } from '../http/timestamp.js'
 import {
@@ -105,39 +106,83 @@ const select = statement<{ id: string } & Visible, Versioned<Task>>(($) => {
 
 type Filters = Pick<TaskListQuery, 'status' | 'session_id' | 'batch_id'>
 type Sort = `${TaskListQuery['sort_by']} ${TaskListQuery['order']}`
+interface TaskPageRow {
+  items: Json<Task[]>
+  total: number
+}
 
-const selectPage = statement<
-  Filters & Visible & { limit: number; offset: number },
-  { items: Json<Task[]>; total: number },
-  Sort
->(
-  ($, sort) => {
-    const [sort_by, order] = sort.split(' ') as [TaskListQuery['sort_by'], TaskListQuery['order']]
-    const filter = and(
-      $.status && eq(tasks.status, $.status),
-      $.session_id && eq(tasks.session_id, $.session_id),
-      $.batch_id && eq(tasks.batch_id, $.batch_id),
-      isOwn(tasks.session_id, $.own_sessions),
-    )
-    const total = qb.select({ total: sql`count(*)::int` }).from(tasks).where(filter)
-    const page = qb
-      .select(taskColumns)
-      .from(tasks)
-      .where(filter)
-      .orderBy(...ordering(tasks[sort_by], tasks.id, order))
-      .limit($.limit)
-      .offset($.offset)
-      .as('page')
-    return qb
-      .select({
-        total: sql<number>`(${total})`.as('total'),
-        items: sql<Json<Task[]>>`${rowsAsJson(page)}::text`.as('items'),
-      })
-      .from(page)
+/** The tasks that an index finds for the filters, and the condition on those that the caller asked for. */
+const filtersOf = (
+  $: {
+    [Name in keyof (Filters & Visible)]: Placeholder
   },
-  // What agents list at every turn. The tasks of a batch come with the batch.
-  ({ batch_id }) => batch_id === undefined,
-)
+): { found: SQL | undefined; wanted: SQL | undefined } => ({
+  found: and(
+    $.session_id && eq(tasks.session_id, $.session_id),
+    $.batch_id && eq(tasks.batch_id, $.batch_id),
+    isOwn(tasks.session_id, $.own_sessions),
+  ),
+  wanted: $.status && eq(tasks.status, $.status),
+})
+
+const pageWhere = (
+  filter: SQL | undefined,
+  sort: Sort,
+  { limit, offset }: { limit: Placeholder; offset: Placeholder },
+) => {
+  const [sort_by, order] = sort.split(' ') as [TaskListQuery['sort_by'], TaskListQuery['order']]
+  return qb
+    .select(taskColumns)
+    .from(tasks)
+    .where(filter)
+    .orderBy(...ordering(tasks[sort_by], tasks.id, order))
+    .limit(limit)
+    .offset(offset)
+    .as('page')
+}
+
+type PageValues = Filters & Visible & { limit: number; offset: number }
+
+// What agents list at every turn is kept prepared. The tasks of a batch come with the batch.
+const isCommonList = ({ batch_id }: { batch_id?: Placeholder }) => batch_id === undefined
+
+const selectPage = statement<PageValues, TaskPageRow, Sort>(($, sort) => {
+  const { found, wanted } = filtersOf($)
+  const filter = and(found, wanted)
+  const page = pageWhere(filter, sort, $)
+  const total = qb.select({ total: sql`count(*)::int` }).from(tasks).where(filter)
+  return qb
+    .select({
+      total: sql<number>`(${total})`.as('total'),
+      items: sql<Json<Task[]>>`${rowsAsJson(page)}::text`.as('items'),
+    })
+    .from(page)
+}, isCommonList)
+
+/** The same page; no items if it takes more than {@link MOST_ROWS} to find it, which it reads no more of. */
+const selectFew = statement<PageValues, { items: Json<Task[]> | null; total: number }, Sort>(($, sort) => {
+  const { found, wanted } = filtersOf($)
+  const page = pageWhere(and(found, wanted), sort, $)
+  const some = qb
+    .select({ status: tasks.status })
+    .from(tasks)
+    .where(found)
+    .limit(MOST_ROWS + 1)
+    .as('some')
+  const counted = qb
+    .select({
+      read: sql`count(*)`.as('read'),
+      total: sql<number>`count(*) filter (where ${$.status ? sql`status = ${$.status}` : sql`true`})::int`.as(
+        'total',
+      ),
+    })
+    .from(some)
+    .as('counted')
+  // A subquery in a case is run only if it is needed.
+  const items = sql<Json<Task[]> | null>`
+    case when ${counted.read} <= ${sql.raw(String(MOST_ROWS))} then (select ${rowsAsJson(page)}::text from ${page}) end`
+  return qb.select({ total: counted.total, items: items.as('items') }).from(counted)
+}, isCommonList)
 
 /**
  * Locks the chosen rows and changes each by its patch. Rows are locked in the order of their ids, whatever the
@@ -252,6 +297,13 @@ const removeMany = statement<{ ids: string } & Visible, { id: string }>(($) => {
     .returning({ id: tasks.id })
 })
 
+const pageValues = (
+  caller: Caller,
+  { status, session_id, batch_id, page, limit }: TaskListQuery,
+): PageValues => ({ status, session_id, batch_id, ...visibleTo(caller), limit, offset: (page - 1) * limit })
+
+const sortOf = ({ sort_by, order }: TaskListQuery): Sort => `${sort_by} ${order}`
+
 export type TaskStore = ReturnType<typeof createTaskStore>
 
 /**
@@ -277,17 +329,16 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency) {
     },
 
     /** A page of the tasks that pass all given filters, and how many there are in all. */
-    async list(
-      caller: Caller,
-      { status, session_id, batch_id, page, limit, sort_by, order }: TaskListQuery,
-    ): Promise<{ items: Json<Task[]>; total: number }> {
-      const filters = { status, session_id, batch_id, ...visibleTo(caller) }
-      const [found] = await selectPage(
-        db,
-        { ...filters, limit, offset: (page - 1) * limit },
-        `${sort_by} ${order}`,
-      )
+    async list(caller: Caller, query: TaskListQuery): Promise<TaskPageRow> {
+      const [found] = await selectPage(db, pageValues(caller, query), sortOf(query))
       return found!
+    },
+
+    /** The same as {@link list}, but undefined if more than {@link MOST_ROWS} tasks would be read. */
+    async listFew(caller: Caller, query: TaskListQuery): Promise<TaskPageRow | undefined> {
+      const [found] = await selectFew(db, pageValues(caller, query), sortOf(query))
+      const { items, total } = found!
+      return items === null ? undefined : { items, total }
     },
 
     /**
