@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import t from 'tap'
 import { openDatabase } from '../src/db/open.js'
 import { send } from './hostile.js'
@@ -105,12 +106,40 @@ t.test(
   },
 )
 
-t.test('a header counts after thousands of others, too', async (t) => {
+t.test('a request with 200 headers is handled, and one with more returns 431', async (t) => {
   const { app } = await createApi(database)
   t.teardown(() => app.close())
   await app.listen({ host: '127.0.0.1', port: 0 })
   const { port } = app.server.address() as { port: number }
-  const headers = { a: Array(3000).fill(''), 'if-match': '*' }
-  const { status } = await send({ port, path: '/api/v1/tasks', headers }, '')
-  t.equal(status, 422)
+  // Node adds Host, Connection and Content-Length.
+  const responseTo = (others: number) =>
+    send({ port, path: '/api/v1/tasks', headers: { a: Array(others).fill(''), 'if-match': '*' } }, '')
+  t.equal((await responseTo(196)).status, 422, 'the last header counts')
+  for (const others of [197, 230, 1000, 3900]) {
+    const { status, body, headers } = await responseTo(others)
+    t.match(
+      { status, body, headers },
+      {
+        status: 431,
+        body: { error_code: 'headers_too_large', detail: /200/ },
+        headers: { connection: 'close' },
+      },
+    )
+  }
+})
+
+t.test('a request with two Host headers returns 400', async (t) => {
+  const { app } = await createApi(database)
+  t.teardown(() => app.close())
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as { port: number }
+  for (const hosts of [
+    'Host: localhost\r\nHost: localhost',
+    'Host: localhost\r\nA: b\r\nhOST: evil.example',
+  ]) {
+    const socket = connect(port, '127.0.0.1')
+    socket.write(`GET /api/v1/tasks HTTP/1.1\r\n${hosts}\r\n\r\n`)
+    const text = Buffer.concat(await socket.toArray()).toString()
+    t.match(text, /^HTTP\/1.1 400 .*"error_code":"bad_request"/s)
+  }
 })

@@ -18,7 +18,11 @@ export interface RequestHeadersOptions {
   localNamesOnly: boolean
 }
 
-const NO_HOST = 'The header Host is required (RFC 9112, section 3.2).'
+const ONE_HOST = 'The header Host is required once (RFC 9112, section 3.2).'
+
+/** The most header lines of a request: names and values of thousands take fifty times the bytes that were sent. */
+const MOST_HEADERS = 200
+const TOO_MANY_HEADERS = `The request has more than ${MOST_HEADERS} headers. Send fewer headers.`
 
 export const requestHeaders = fp<RequestHeadersOptions>(
   async (app, { localNamesOnly }) => {
@@ -30,21 +34,34 @@ export const requestHeaders = fp<RequestHeadersOptions>(
     }
     app.addHook('onRequest', (request, _reply, done) => {
       const { host, expect } = request.headers
-      if (host === undefined && request.raw.httpVersion === '1.1')
-        return done(new ApiError('bad_request', NO_HOST, { connection: 'close' }))
+      const { rawHeaders } = request.raw
+      if (rawHeaders.length > 2 * MOST_HEADERS)
+        return done(new ApiError('headers_too_large', TOO_MANY_HEADERS, { connection: 'close' }))
+      if (host === undefined ? request.raw.httpVersion === '1.1' : hasTwoHosts(rawHeaders))
+        return done(new ApiError('bad_request', ONE_HOST, { connection: 'close' }))
       if (localNamesOnly && host !== undefined && !request.routeOptions.config.anyHost && !isAccepted(host))
         return done(new ApiError('host_not_allowed'))
       if (expect !== undefined && expect.toLowerCase() !== '100-continue')
         return done(new ApiError('expectation_failed'))
       done()
     })
-    // Node ignores all headers after the 2000th by default, such as If-Match; their size is limited already.
-    app.server.maxHeadersCount = 0
+    // Node ignores the headers after this number, such as If-Match. One more is enough to reject the request.
+    app.server.maxHeadersCount = MOST_HEADERS + 1
     // Node would respond by itself, without a body.
     app.server.on('checkExpectation', (request, response) => app.routing(request, response))
   },
   { name: 'request-headers' },
 )
+
+/** Node ignores the second Host, which a proxy in front may have used. */
+function hasTwoHosts(rawHeaders: string[]): boolean {
+  let hosts = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]!
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++
+  }
+  return hosts > 1
+}
 
 /** Whether a Host is an IP address, `localhost` or a subdomain of it, with any port: no DNS record leads there. */
 function isLocalName(host: string): boolean {
