@@ -37,6 +37,7 @@ import { rejectConditions } from './http/conditions.js'
 import { cors } from './http/cors.js'
 import { handleError } from './http/error-handler.js'
 import { Health, healthRoutes } from './http/health.js'
+import { BoundedMessage } from './http/message.js'
 import { rejectUnknownRoutes } from './http/not-found.js'
 import { openapi } from './http/openapi.js'
 import { pageSynonyms } from './http/paging.js'
@@ -47,6 +48,7 @@ import { JSON_TYPE, Strict } from './http/schemas.js'
 import { secureResponses, securityHeaders } from './http/security-headers.js'
 import { closePromptly } from './http/shutdown.js'
 import { deadlines } from './http/timeouts.js'
+import { limitUnread } from './http/unread.js'
 import { validateStrictly } from './http/validation.js'
 import { version } from './http/version.js'
 import { createIdempotency } from './idempotency/record.js'
@@ -118,6 +120,7 @@ export async function buildApp({
     // Limits how long a request may take to arrive, against clients that never finish sending.
     requestTimeout: options.requestTimeout,
     http: {
+      IncomingMessage: BoundedMessage,
       // How often Node looks for late requests, every 30 s by default. It responds to all it finds in one go, and other
       // requests wait meanwhile.
       connectionsCheckingInterval: Math.min(options.requestTimeout, 100),
@@ -139,6 +142,7 @@ export async function buildApp({
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   await app.register(pipelining)
+  await app.register(limitUnread)
   const tracing =
     options.traceEndpoint === undefined
       ? undefined

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { request } from 'node:http'
+import { EventEmitter } from 'node:events'
+import { request, type ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { admission, Gate, loadOfList, needsScan } from '../src/http/admission.js'
 import { anonymous } from '../src/http/caller.js'
+import { pipelining } from '../src/http/pipelining.js'
 import { startServer, until } from './process.js'
 import { postgresMissing, startPostgres } from './support.js'
 
@@ -95,11 +97,28 @@ t.test('a call is rejected at once if the queue is full, and later if it waits t
   t.equal(await gate.run('ordinary', async () => 'as before'), 'as before')
 })
 
+t.test('a large response keeps its place until it is written, for a tenth of a second at most', async (t) => {
+  const gate = new Gate(1)
+  const response = () => Object.assign(new EventEmitter(), { req: {} }) as unknown as ServerResponse
+  const [small, read, unread] = [response(), response(), response()]
+  await gate.run('ordinary', async () => 'a'.repeat(16_384), small)
+  t.equal(gate.running.ordinary, 0)
+  await gate.run('ordinary', async () => 'a'.repeat(16_385), read)
+  t.equal(gate.running.ordinary, 1)
+  read.emit('close')
+  t.equal(gate.running.ordinary, 0)
+  await gate.run('ordinary', async () => 'a'.repeat(16_385), unread)
+  await until('it is free', () => gate.running.ordinary === 0)
+  unread.emit('close')
+  t.equal(gate.running.ordinary, 0, 'it is freed once')
+})
+
 t.test('a list that turns out to be large, or asks for a late page, has the share of scans', async (t) => {
   const app = Fastify()
   const gate = new Gate(10)
   const running: string[] = []
   app.decorateRequest('caller', { getter: () => anonymous })
+  await app.register(pipelining)
   await app.register(admission, { gate })
   app.get('/', { config: { load: loadOfList } }, async (request) => {
     running.push(gate.running.scan === 1 ? 'scan' : 'ordinary')
@@ -192,6 +211,9 @@ t.test('a service at its limit of concurrent calls', { skip }, async (t) => {
       })
       await until('it works again', async () => (await call('GET', task)).status === 200)
     }
+    await until('all places are free', async () =>
+      /^aklp_database_requests_running{kind="ordinary"} 0$/m.test((await call('GET', '/metrics')).text),
+    )
     await whileHeld(async () => {
       const calls = Array.from({ length: 9 }, () => call('PUT', task, { title: 'd' }))
       const codes = (await Promise.all(calls)).map(({ text }) => JSON.parse(text).error_code)

@@ -58,14 +58,14 @@ t.test('while eight clients send hostile bodies of 1 MiB, /livez responds within
 })
 
 t.test(
-  'while eight clients send their bodies in chunks of one byte, /livez responds within a second',
+  'while 64 clients send their bodies in chunks of one byte, /livez responds within a second',
   async (t) => {
     const server = startServer(t, { DATABASE_URL: 'memory://', NODE_OPTIONS: '--max-old-space-size=256' })
     const { port } = new URL(await server.listening())
     const head =
       'POST /api/v1/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'
     const bytes = Buffer.from(head + '1\r\n \r\n'.repeat(MIB))
-    const texts = Array.from({ length: 8 }, () => {
+    const texts = Array.from({ length: 64 }, () => {
       const socket = connect(Number(port), '127.0.0.1').on('error', () => {})
       socket.write(bytes)
       return new Promise<string>((resolve) => {
@@ -87,17 +87,17 @@ t.test(
       slowest = Math.max(slowest, performance.now() - start)
       await sleep(5)
     }
-    for (const text of await all) if (text !== '') t.match(text, /^HTTP\/1.1 400 .*more than 4096 chunks/s)
+    for (const text of await all) if (text !== '') t.match(text, /^HTTP\/1.1 400 .*more than 32768 pieces/s)
     t.ok(slowest < 1000, `${slowest.toFixed(0)} ms`)
   },
 )
 
-t.test('a body in 4000 chunks is accepted, and one that breaks off is not stored', async (t) => {
+t.test('a body in 32 000 chunks is accepted, and one that breaks off is not stored', async (t) => {
   const server = startServer(t, { DATABASE_URL: 'memory://' })
   const { port } = new URL(await server.listening())
   const head =
     'POST /api/v1/tasks HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n'
-  const chunks = [...'{"title": "a"}'.padEnd(4000)].map((byte) => `1\r\n${byte}\r\n`).join('')
+  const chunks = [...'{"title": "a"}'.padEnd(32_000)].map((byte) => `1\r\n${byte}\r\n`).join('')
   const socket = connect(Number(port), '127.0.0.1')
   socket.write(`${head}${chunks}0\r\n\r\n`)
   t.match(Buffer.concat(await socket.toArray()).toString(), /^HTTP\/1.1 201 /)

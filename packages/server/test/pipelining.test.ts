@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { type PipeliningOptions, pipelining } from '../src/http/pipelining.js'
+import { limitUnread } from '../src/http/unread.js'
 import { startServer, until } from './process.js'
 import { postgresMissing, startPostgres } from './support.js'
 
@@ -57,6 +58,32 @@ t.test('a socket that sends more than may wait is closed, and its requests wait 
   const before = counts.total
   other.resume().write(request('/').repeat(104))
   await until('all of another socket are handled', () => counts.total >= before + 104)
+})
+
+t.test('when too many bytes are unread, the connection that has waited longest is closed', async (t) => {
+  const app = Fastify()
+  await app.register(pipelining)
+  await app.register(limitUnread, { most: 16 * 2 ** 20 })
+  app.get('/', async () => 'a'.repeat(4 * 2 ** 20))
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => app.close())
+  const { port } = app.server.address() as AddressInfo
+  const closed: number[] = []
+  const connections: Promise<unknown>[] = []
+  app.server.on('connection', (socket) => {
+    const nth = connections.push(once(socket, 'close'))
+    socket.once('close', () => closed.push(nth))
+  })
+  for (let nth = 1; nth <= 3; nth++) {
+    const socket = connect(port, '127.0.0.1').on('error', () => {})
+    t.teardown(() => socket.destroy())
+    socket.pause().write(request('/').repeat(2))
+    await until('it has arrived', () => connections.length === nth)
+  }
+  await until('one is closed', () => closed.length > 0)
+  t.same(closed, [1])
+  const other = await fetch(`http://127.0.0.1:${port}`)
+  t.equal((await other.text()).length, 4 * 2 ** 20, 'a client that reads has its response')
 })
 
 t.test(

@@ -3,8 +3,10 @@
  * the rest are rejected immediately, which costs little. Without it, an overload fills the memory with requests whose
  * callers have already given up.
  */
+import type { ServerResponse } from 'node:http'
 import type { FastifyRequest, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
+import { onOver } from './pipelining.js'
 import { ApiError } from './problem.js'
 
 /**
@@ -63,6 +65,11 @@ const LONG_WAIT = { ordinary: 250, scan: 4000 }
 /** The maximum time in the queue, in milliseconds. A request that waits longer is rejected, so that its client retries. */
 const LONGEST_WAIT = { ordinary: 500, scan: 5000 }
 
+/** A response of more characters keeps its place at the database until it is written. */
+const LARGE = 16 * 1024
+/** The maximum time for that, in milliseconds: a client that reads slowly must not take the places of others. */
+const LONGEST_WRITE = 100
+
 /** One error for all rejections: recording a stack trace costs more than the rest of a rejection. */
 const overloaded = new ApiError('overloaded')
 
@@ -91,6 +98,8 @@ export class Gate {
   readonly #waiting: Record<Kind, Turn[]> = { ordinary: [], scan: [] }
   /** Which kinds have a timer that rejects work that waits too long: one timer for each kind. */
   readonly #watched = { ordinary: false, scan: false }
+  /** Whether waiting work will be started in the next turn of the event loop. */
+  #leaving = false
   readonly #refused = { full: 0, late: 0, gone: 0 }
 
   constructor(poolSize: number) {
@@ -128,16 +137,47 @@ export class Gate {
     return { ...this.#refused }
   }
 
-  /** Runs the work when there is capacity. The capacity is released when its promise settles, also if it fails. */
-  async run<T>(kind: Kind, work: () => Promise<T>): Promise<T> {
+  /**
+   * Runs the work when there is capacity. The capacity is released when its promise settles, also if it fails. If the result is
+   * the text of a large response, it is released when that is written, or after {@link LONGEST_WRITE}.
+   */
+  async run<T>(kind: Kind, work: () => Promise<T>, response?: ServerResponse): Promise<T> {
     if (kind === 'ordinary' && this.#isQuiet()) this.#running.ordinary++
     else await this.#turn(kind)
+    let result: T
     try {
-      return await work()
-    } finally {
-      this.#running[kind]--
-      this.#admit()
+      result = await work()
+    } catch (error) {
+      this.#leave(kind)
+      throw error
     }
+    if (response !== undefined && typeof result === 'string' && result.length > LARGE)
+      this.#leaveOnceWritten(kind, response)
+    else this.#leave(kind)
+    return result
+  }
+
+  #leave(kind: Kind) {
+    this.#running[kind]--
+    if (this.#leaving || (this.#waiting.ordinary.length === 0 && this.#waiting.scan.length === 0)) return
+    // Not at once: the embedded database runs all statements that it is given in one turn of the event loop.
+    this.#leaving = true
+    setImmediate(() => {
+      this.#leaving = false
+      this.#admit()
+    })
+  }
+
+  #leaveOnceWritten(kind: Kind, response: ServerResponse) {
+    let left = false
+    const leave = () => {
+      if (left) return
+      left = true
+      clearTimeout(timer)
+      this.#leave(kind)
+    }
+    const timer = setTimeout(leave, LONGEST_WRITE).unref()
+    onOver(response, leave)
   }
 
   #turn(kind: Kind) {
@@ -222,10 +262,11 @@ export const admission = fp<AdmissionOptions>(
       // The HEAD route uses the handler of the GET route, which is wrapped already.
       if (route.method === 'HEAD' || route.config.load === 'none') return
       const admitted: typeof handler = function (request, reply) {
-        return gate.run(request.load as Kind, () => {
+        const work = () => {
           if (request.socket.destroyed) throw gate.refuse('gone')
           return observe(request, () => handler.call(this, request, reply) as Promise<unknown>)
-        })
+        }
+        return gate.run(request.load as Kind, work, reply.raw)
       }
       route.handler =
         typeof route.config.load === 'string'
@@ -237,7 +278,7 @@ export const admission = fp<AdmissionOptions>(
             }
     })
   },
-  { name: 'admission' },
+  { name: 'admission', dependencies: ['pipelining'] },
 )
 
 /** The load of a request, as declared by its route. */

@@ -1,10 +1,9 @@
 /** Request bodies: only JSON in UTF-8. */
 import { isUtf8 } from 'node:buffer'
-import type { Socket } from 'node:net'
-import { Transform, type TransformCallback } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { parse as parseJson } from 'secure-json-parse'
+import { lossOf } from './message.js'
 import { ApiError, validationError } from './problem.js'
 
 /** Bodies of more bytes are counted, and take turns. */
@@ -22,14 +21,7 @@ export function parseOnlyJson(app: FastifyInstance) {
   // are served in between.
   let previous = Promise.resolve()
   app.removeAllContentTypeParsers()
-  app.addHook('preParsing', (request, _reply, payload, done) => {
-    const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
-    if (encoding === undefined && Number(length ?? 0) <= LARGE) return done(null, payload)
-    const joined = new Joined(request.socket)
-    // Not by pipeline(): that would close the connection before the response is sent.
-    payload.once('error', (error) => joined.destroy(error))
-    done(null, payload.pipe(joined))
-  })
+  app.addHook('preParsing', (request, _reply, payload, done) => done(lossOf(request.raw) ?? null, payload))
   app.addContentTypeParser(
     /^application\/(?:[\w.+-]+\+)?json\b/,
     { parseAs: 'buffer' },
@@ -68,45 +60,6 @@ export function parseOnlyJson(app: FastifyInstance) {
     done(missing ? new ApiError('empty_body') : undefined)
   })
 }
-
-/**
- * Joins small pieces of a body, and rejects one that has too many. Fastify keeps all pieces until the end: a body of 1 MiB in
- * chunks of one byte would take 200 MB and two seconds.
- */
-class Joined extends Transform {
-  readonly #socket: Socket
-  #pieces: Buffer[] = []
-  #count = 0
-
-  constructor(socket: Socket) {
-    super()
-    this.#socket = socket
-  }
-
-  override _transform(piece: Buffer, _encoding: string, done: TransformCallback) {
-    if (++this.#count > MAX_PIECES) {
-      // What has arrived would still be parsed, piece by piece.
-      this.#socket.pause()
-      return done(new ApiError('bad_request', TINY, { connection: 'close' }))
-    }
-    this.#pieces.push(piece)
-    if (this.#pieces.length >= JOINED) this.#join()
-    done()
-  }
-
-  override _flush(done: TransformCallback) {
-    this.#join()
-    done()
-  }
-
-  #join() {
-    this.push(Buffer.concat(this.#pieces))
-    this.#pieces = []
-  }
-}
-const MAX_PIECES = 4096
-const JOINED = 1000
-const TINY = `The body arrives in more than ${MAX_PIECES} chunks. Send it in larger chunks or with the header \`Content-Length\`.`
 
 const TOO_MANY_VALUES = {
   in: 'body' as const,
