@@ -1,10 +1,11 @@
 /**
- * Fault injection: breaks PostgreSQL, the disk, the network or the process under load, and prints the expected and the
+ * Fault injection: breaks PostgreSQL, the disk, the network or the process under load, or attacks it, and prints the expected and the
  * observed behaviour as a table. Needs a build.
  *
  *   pnpm faults                       every scenario
  *   pnpm faults restart overload      only these
  *   pnpm faults soak --seconds 1800   the duration of the fault or the load; each scenario has a default
+ *   pnpm faults hostile --seed 7      other shapes of hostile requests
  *
  * The exit code is 1 if an expectation fails.
  */
@@ -12,6 +13,7 @@ import { parseArgs } from 'node:util'
 import { startPostgres } from '../bench/processes.js'
 import { crash } from './crash.js'
 import { disk } from './disk.js'
+import { bodies, headers, hostile, hostileEmbedded, pages, pipelining } from './hostile.js'
 import { overload } from './overload.js'
 import { kill, pause, restart, stop } from './postgres.js'
 import { scans } from './scans.js'
@@ -32,10 +34,16 @@ const scenarios: Record<string, Scenario> = {
   slow,
   term,
   soak,
+  pipelining,
+  bodies,
+  headers,
+  pages,
+  hostile,
+  'hostile-embedded': hostileEmbedded,
 }
 
 const { values, positionals } = parseArgs({
-  options: { seconds: { type: 'string' } },
+  options: { seconds: { type: 'string' }, seed: { type: 'string', default: '1' } },
   allowPositionals: true,
 })
 const unknown = positionals.filter((name) => !(name in scenarios))
@@ -49,7 +57,8 @@ for (const fault of positionals.length > 0 ? positionals : Object.keys(scenarios
   console.error(`${fault}: ${seconds} s`)
   const cluster = await startPostgres()
   try {
-    for (const finding of await scenario.run({ cluster, seconds })) rows.push({ fault, ...finding })
+    for (const finding of await scenario.run({ cluster, seconds, seed: Number(values.seed) }))
+      rows.push({ fault, ...finding })
   } catch (error) {
     rows.push({ fault, expected: 'the scenario completes', observed: String(error), passed: false })
   }

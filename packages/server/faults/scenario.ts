@@ -15,6 +15,8 @@ export interface Context {
   /** A PostgreSQL server for this scenario only. */
   cluster: Awaited<ReturnType<typeof startPostgres>>
   seconds: number
+  /** For choices at random. */
+  seed: number
 }
 
 export interface Finding {
