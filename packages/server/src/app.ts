@@ -3,7 +3,7 @@
  *
  * What a request passes through, in this order:
  *
- *  0. at most 32 requests of a socket at a time (http/pipelining)
+ *  0. at most 32 requests of a socket at a time (http/pipelining), few chunks in each turn (http/message, http/read-budget)
  *  1. request id and security headers (http/security-headers), checks of Host and Expect (http/request-headers)
  *  2. deadline (http/timeouts)
  *  3. CORS (http/cors)
@@ -15,7 +15,7 @@
  *  9. admission, second look: waits for a place at the database
  * 10. handler, with the Idempotency-Key of a create (tasks/routes, batches/routes, idempotency/header)
  * 11. store: one SQL statement (tasks/store, batches/store)
- * 12. response, or a problem document for whatever was thrown (http/error-handler)
+ * 12. response, or a problem document for whatever was thrown (http/error-handler); too many unread ones (http/unread)
  * 13. log line and metrics (telemetry/logging, telemetry/metrics)
  *
  * Tracing, if it is on, surrounds 1 to 13 with one span and 10 to 11 with another.

@@ -41,6 +41,7 @@ const greedy = new Set<Socket>()
 let postponed: Socket[] = []
 let spent = 0
 let shortTurns = 0
+let isReversed = true
 let scheduled = false
 
 /** Lets a socket wait while others have used up the budget. */
@@ -56,6 +57,8 @@ export function spend(socket: Socket, nth = 1) {
   if (nth % GREEDY === 0 && !greedy.has(socket)) {
     greedy.add(socket)
     hold(socket)
+    // Those that have not been read come first.
+    if (open.delete(socket)) open.add(socket)
   }
   if (++spent === PER_TURN) {
     shortTurns = SHORT_TURNS
@@ -79,12 +82,17 @@ function beginTurn() {
   scheduled = false
   spent = 0
   if (shortTurns > 0 && --shortTurns > 0) return schedule()
-  // The system reports sockets in this order. New ones first: they are the ones that have not had their turn.
-  for (const socket of postponed.reverse()) release(socket)
-  postponed = []
-  const [next] = greedy
-  if (next === undefined) return
-  greedy.delete(next)
-  release(next)
+  if (postponed.length > 0) {
+    // The system reports sockets in this order. Sometimes the last ones first, so that a probe need not wait for all others.
+    if (isReversed) postponed.reverse()
+    isReversed = !isReversed
+    for (const socket of postponed) release(socket)
+    postponed = []
+  } else {
+    const [next] = greedy
+    if (next === undefined) return
+    greedy.delete(next)
+    release(next)
+  }
   if (greedy.size > 0) schedule()
 }
