@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { build, newFolder, startServer } from './process.js'
+import { build, newFolder, send, startServer } from './process.js'
 
 const server = fileURLToPath(new URL('..', import.meta.url))
 const client = join(server, '../client')
@@ -43,6 +43,7 @@ t.test('the packed packages, installed by npm in an empty project', async (t) =>
     for (const name of [
       'dist/start/cli.js',
       'dist/start/index.d.ts',
+      'dist/template',
       'vendor/postgres.js',
       'migrations/meta/_journal.json',
     ])
@@ -86,6 +87,28 @@ t.test('the packed packages, installed by npm in an empty project', async (t) =>
     t.equal((await run(process.execPath, ['agent.js', baseUrl], project)).trim(), '2')
     t.equal((await fetch(`${baseUrl}/docs`)).status, 200)
   })
+
+  await t.test(
+    'a new folder starts from the template of the package, or without it if it does not fit',
+    async (t) => {
+      const template = join(installed, 'dist/template')
+      const packed = readFileSync(template)
+      const startAnew = async () => {
+        const service = startServer(
+          t,
+          {},
+          { folder: newFolder(t), entry: join(installed, 'dist/start/cli.js') },
+        )
+        const baseUrl = await service.listening()
+        t.equal((await send(baseUrl, 'POST', '/api/v1/tasks', { title: 'a' })).status, 201)
+        return service.logs().filter(({ msg }) => /template/.test(msg)).length
+      }
+      t.equal(await startAnew(), 0)
+      writeFileSync(template, `another version${packed.subarray(15)}`)
+      t.equal(await startAnew(), 1, 'the log says so')
+      writeFileSync(template, packed)
+    },
+  )
 
   await t.test('the plugin handles requests below its prefix only', async (t) => {
     writeFileSync(

@@ -39,6 +39,8 @@ export interface DatabaseOptions {
   startTimeout: number
   /** Called with what it waits for: once if it cannot be reached at first, and once if it cannot be migrated at first. */
   onWait?: (what: string) => void
+  /** Called with what does not prevent the start, but should be known. */
+  onNotice?: (notice: string) => void
 }
 
 /** The database cannot be opened; the message says why, in one line. */

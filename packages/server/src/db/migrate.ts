@@ -10,6 +10,9 @@ const migrationsFolder = fileURLToPath(new URL('../../migrations', import.meta.u
 /** Key of the advisory lock: an arbitrary number that no other application uses. */
 export const MIGRATION_LOCK = 4_251_607_001
 
+/** The migrations of this server, oldest first. */
+export const readMigrations = () => readMigrationFiles({ migrationsFolder })
+
 const one = sql`(values (1)) as one`
 const table = sql`drizzle.__drizzle_migrations`
 
@@ -32,7 +35,7 @@ export async function refuseNewerSchema(db: Db) {
       minimumServer: sql<number | null>`max((to_jsonb(applied) ->> 'minimum_server')::int)`,
     })
     .from(sql`${table} as applied`)
-  const known = readMigrationFiles({ migrationsFolder })
+  const known = readMigrations()
   const { millis, minimumServer } = applied!
   if (millis <= known.at(-1)!.folderMillis) return
   if (minimumServer !== null && minimumServer < known.length) return
@@ -53,7 +56,7 @@ export async function migrate(db: Db): Promise<boolean> {
   )
   const [newest] = await db.select({ millis: sql`coalesce(max(created_at), 0)`.mapWith(Number) }).from(table)
   try {
-    for (const migration of readMigrationFiles({ migrationsFolder }))
+    for (const migration of readMigrations())
       if (migration.folderMillis > newest!.millis) await apply(migration, db)
     return true
   } catch (error) {

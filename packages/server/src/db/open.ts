@@ -9,9 +9,9 @@ import { type Database, DatabaseError, type DatabaseOptions } from './database.j
  *   `file:folder` for the embedded database in a folder, or `memory://` for one without.
  */
 export async function openDatabase(url: string, options: DatabaseOptions): Promise<Database> {
-  if (url === 'memory://') return (await import('./pglite.js')).openEmbedded()
+  if (url === 'memory://') return (await import('./pglite.js')).openEmbedded(options)
   const folder = /^file:(?:\/\/)?(.+)$/.exec(url)?.[1]
-  if (folder !== undefined) return (await import('./pglite.js')).openEmbedded(resolve(folder))
+  if (folder !== undefined) return (await import('./pglite.js')).openEmbedded(options, resolve(folder))
   if (/^postgres(ql)?(\+asyncpg)?:\/\//.test(url)) {
     const { openPostgres } = await import('./postgres.js')
     return openPostgres(url.replace(/^postgres(ql)?(\+asyncpg)?:/, 'postgres:'), options)

@@ -4,15 +4,35 @@ import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PGlite, type Transaction } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
-import { type Database, DatabaseError, openError, pingOf, type StoreDb } from './database.js'
+import {
+  type Database,
+  DatabaseError,
+  type DatabaseOptions,
+  openError,
+  pingOf,
+  type StoreDb,
+} from './database.js'
 import { type Guard, guardFolder, requireRoom } from './disk.js'
 import { migrate, refuseNewerSchema } from './migrate.js'
+import { copyTemplate, INITDB_OPTIONS, readTemplate, TemplateFS } from './template.js'
 
-export async function openEmbedded(folder?: string): Promise<Database> {
+const clientOptions = {
+  initDbStartParams: INITDB_OPTIONS,
+  // Tables of the size that one process serves fit into the page cache: PostgreSQL's own 128 MB would take memory twice.
+  startParams: [...PGlite.defaultStartParams, '-c', 'shared_buffers=32MB'],
+}
+
+const WITHOUT_TEMPLATE =
+  'The package has no database template for this version: creating the database takes some seconds longer'
+
+type Options = Pick<DatabaseOptions, 'onNotice'>
+
+/** The embedded database in a folder, or in memory. */
+export async function openEmbedded(options: Options, folder?: string): Promise<Database> {
   const location = folder === undefined ? 'memory, lost when the service stops' : folder
-  const claimed = folder === undefined ? undefined : await claim(folder)
+  const claimed = folder === undefined ? undefined : await claim(folder, options)
   try {
-    const client = await PGlite.create(claimed?.data)
+    const client = await (claimed === undefined ? createInMemory(options) : createClient(claimed.data))
     const db = drizzle({ client })
     await refuseNewerSchema(db)
     await migrate(db)
@@ -34,6 +54,22 @@ export async function openEmbedded(folder?: string): Promise<Database> {
     await claimed?.release()
     throw openError(location, error)
   }
+}
+
+/** Opens a folder with PGlite's files. Initializes it if it does not exist. */
+export const createClient = (data?: string) =>
+  PGlite.create({ ...clientOptions, ...(data && { dataDir: data }) })
+
+async function createInMemory(options: Options) {
+  const template = await templateFor(options)
+  if (template === undefined) return createClient()
+  return PGlite.create({ ...clientOptions, fs: new TemplateFS(template) })
+}
+
+async function templateFor({ onNotice }: Options) {
+  const template = await readTemplate()
+  if (template === undefined) onNotice?.(WITHOUT_TEMPLATE)
+  return template
 }
 
 /** PGlite keeps no statement prepared. */
@@ -61,7 +97,7 @@ interface Claimed {
 }
 
 /** Creates the folder and locks it: two processes would corrupt it, and PGlite does not prevent that. */
-async function claim(folder: string): Promise<Claimed> {
+async function claim(folder: string, options: Options): Promise<Claimed> {
   const inUse = (holder: string) =>
     new DatabaseError(
       `the database folder ${folder} is in use by ${holder}. Stop that process, or set DATABASE_URL=file:another-folder`,
@@ -73,7 +109,7 @@ async function claim(folder: string): Promise<Claimed> {
     if (!lock.acquired) throw inUse(`process ${lock.holder}`)
     try {
       requireRoom(folder)
-      const data = await dataFolder(folder)
+      const data = await dataFolder(folder, options)
       // Someone may remove the file `lock`. Without this one, there is no database to open.
       const control = join(data, 'global', 'pg_control')
       const locked = await lockFile(control)
@@ -93,12 +129,14 @@ async function claim(folder: string): Promise<Claimed> {
 }
 
 /** Returns the folder with PGlite's files. A new one is renamed when it is complete, so an incomplete one is never used. */
-async function dataFolder(folder: string) {
+async function dataFolder(folder: string, options: Options) {
   const data = join(folder, 'postgres')
   if (!existsSync(data)) {
     const unfinished = `${data}.new`
     await rm(unfinished, { recursive: true, force: true })
-    await (await PGlite.create(unfinished)).close()
+    const template = await templateFor(options)
+    if (template === undefined) await (await createClient(unfinished)).close()
+    else copyTemplate(template, unfinished)
     await rename(unfinished, data)
   }
   return data

@@ -13,6 +13,7 @@ export async function migrate(config: Config): Promise<string> {
   const database = await openDatabase(config.DATABASE_URL, {
     ...databaseOptions(config),
     onWait: (what) => logger.warn(`waiting for ${what}`),
+    onNotice: (notice) => logger.warn(notice),
   })
   await database.close()
   return database.location
@@ -37,6 +38,7 @@ async function withDatabase<T>(config: Config, command: (database: Opened) => Pr
     // No client waits for a response.
     statementTimeout: 0,
     onWait: (what) => process.stderr.write(`waiting for ${what}\n`),
+    onNotice: (notice) => process.stderr.write(`${notice}\n`),
   })
   try {
     return await command(database)

@@ -89,7 +89,7 @@ function findContradiction(config: Config): string | undefined {
  */
 const SHORTEST_MISSPELT = 8
 
-export const databaseOptions = (config: Config): Omit<DatabaseOptions, 'onWait'> => ({
+export const databaseOptions = (config: Config): Omit<DatabaseOptions, 'onWait' | 'onNotice'> => ({
   poolSize: config.DATABASE_POOL_SIZE,
   statementTimeout: config.STATEMENT_TIMEOUT_MS,
   lockTimeout: config.LOCK_TIMEOUT_MS,

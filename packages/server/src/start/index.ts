@@ -45,6 +45,7 @@ export const taskService = fp<TaskServiceOptions>(
     const database = await openDatabase(config.DATABASE_URL, {
       ...databaseOptions(config),
       onWait: (what) => host.log.warn(`waiting for ${what}`),
+      onNotice: (notice) => host.log.warn(notice),
     })
     const service = await buildApp({
       ...serviceOptions(config),

@@ -17,6 +17,7 @@ export async function run(config: Config) {
   const database = await openDatabase(config.DATABASE_URL, {
     ...databaseOptions(config),
     onWait: (what) => logger.warn(`waiting for ${what}`),
+    onNotice: (notice) => logger.warn(notice),
   })
   const stopping = new AbortController()
   const app = await buildApp({ ...serviceOptions(config), database, stopping: stopping.signal, logger })
