@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { PGlite, type Transaction } from '@electric-sql/pglite'
+import { PGlite } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
 import {
   type Database,
@@ -14,6 +14,7 @@ import {
 } from './database.js'
 import { type Guard, guardFolder, requireRoom } from './disk.js'
 import { migrate, refuseNewerSchema } from './migrate.js'
+import { createRunner } from './protocol.js'
 import { copyTemplate, INITDB_OPTIONS, readTemplate, TemplateFS } from './template.js'
 
 const clientOptions = {
@@ -47,9 +48,22 @@ export async function openEmbedded(options: Options, folder?: string): Promise<D
       if (isUsable(guard)) await client.close()
       await claimed?.release()
     }
+    const runNow = createRunner(client)
+    const guarded: StoreDb['run'] = guard
+      ? (statement, ...rest) => guard.run(statement, () => runNow(statement, ...rest))
+      : runNow
+    // The one lock of a statement: inside it, no transaction is open and no other statement has begun.
+    const run: StoreDb['run'] = (...statement) => client._runExclusiveTransaction(() => guarded(...statement))
     const transaction: Database['transaction'] = (work) =>
-      client.transaction((transaction) => work(storeDb(transaction, guard)))
-    return { db: Object.assign(db, storeDb(client, guard)), transaction, location, ping, close }
+      client.transaction((transaction) =>
+        work({
+          run: async (...statement) => {
+            if (transaction.closed) throw new Error('the transaction has ended')
+            return guarded(...statement)
+          },
+        }),
+      )
+    return { db: Object.assign(db, { run }), transaction, location, ping, close }
   } catch (error) {
     await claimed?.release()
     throw openError(location, error)
@@ -70,14 +84,6 @@ async function templateFor({ onNotice }: Options) {
   const template = await readTemplate()
   if (template === undefined) onNotice?.(WITHOUT_TEMPLATE)
   return template
-}
-
-/** PGlite keeps no statement prepared. */
-function storeDb(client: PGlite | Transaction, guard?: Guard): StoreDb {
-  const run: StoreDb['run'] = async (statement, parameters) =>
-    (await client.query<object>(statement, parameters)).rows
-  if (guard === undefined) return { run }
-  return { run: (statement, parameters) => guard.run(statement, () => run(statement, parameters)) }
 }
 
 function isUsable(guard: Guard | undefined): boolean {
