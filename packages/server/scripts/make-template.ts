@@ -11,8 +11,11 @@ if ((await readTemplate()) === undefined) {
   const folder = mkdtempSync(join(tmpdir(), 'aklp-template-'))
   try {
     const data = join(folder, 'postgres')
-    const client = await createClient(data)
+    const client = await createClient({ dataDir: data })
     await migrate(drizzle({ client }))
+    // The databases that others would be made from have two thirds of all files. The service makes none.
+    await client.exec(`update pg_database set datistemplate = false`)
+    for (const name of ['template0', 'template1']) await client.exec(`drop database ${name}`)
     await client.close()
     // Renamed when it is complete: a process that starts meanwhile finds the old one or the new one.
     const unfinished = `${TEMPLATE_FILE}.${process.pid}`

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { PGlite } from '@electric-sql/pglite'
+import { PGlite, type PGliteOptions } from '@electric-sql/pglite'
 import { drizzle } from 'drizzle-orm/pglite'
 import {
   type Database,
@@ -16,6 +16,7 @@ import { type Guard, guardFolder, requireRoom } from './disk.js'
 import { migrate, refuseNewerSchema } from './migrate.js'
 import { createRunner } from './protocol.js'
 import { copyTemplate, INITDB_OPTIONS, readTemplate, TemplateFS } from './template.js'
+import { compileWasm } from './wasm.js'
 
 const clientOptions = {
   initDbStartParams: INITDB_OPTIONS,
@@ -33,7 +34,9 @@ export async function openEmbedded(options: Options, folder?: string): Promise<D
   const location = folder === undefined ? 'memory, lost when the service stops' : folder
   const claimed = folder === undefined ? undefined : await claim(folder, options)
   try {
-    const client = await (claimed === undefined ? createInMemory(options) : createClient(claimed.data))
+    const client = await (claimed === undefined
+      ? createInMemory(options)
+      : createClient({ dataDir: claimed.data }))
     const db = drizzle({ client })
     await refuseNewerSchema(db)
     await migrate(db)
@@ -70,14 +73,21 @@ export async function openEmbedded(options: Options, folder?: string): Promise<D
   }
 }
 
-/** Opens a folder with PGlite's files. Initializes it if it does not exist. */
-export const createClient = (data?: string) =>
-  PGlite.create({ ...clientOptions, ...(data && { dataDir: data }) })
+class Client extends PGlite {
+  /** No statement has arrays as values or in its rows: their types need not be queried at each start. */
+  override async _initArrayTypes() {}
+}
+
+/** Opens a database. Initializes it if it does not exist. */
+export async function createClient(place: Pick<PGliteOptions, 'dataDir' | 'fs'>): Promise<PGlite> {
+  const client = new Client({ ...clientOptions, ...place, pgliteWasmModule: await compileWasm() })
+  await client.waitReady
+  return client
+}
 
 async function createInMemory(options: Options) {
   const template = await templateFor(options)
-  if (template === undefined) return createClient()
-  return PGlite.create({ ...clientOptions, fs: new TemplateFS(template) })
+  return createClient(template ? { fs: new TemplateFS(template) } : {})
 }
 
 async function templateFor({ onNotice }: Options) {
@@ -141,7 +151,7 @@ async function dataFolder(folder: string, options: Options) {
     const unfinished = `${data}.new`
     await rm(unfinished, { recursive: true, force: true })
     const template = await templateFor(options)
-    if (template === undefined) await (await createClient(unfinished)).close()
+    if (template === undefined) await (await createClient({ dataDir: unfinished })).close()
     else copyTemplate(template, unfinished)
     await rename(unfinished, data)
   }

@@ -56,6 +56,9 @@ export function createCompiler(components: TSchema[], synonyms: Synonyms = {}): 
     strictTypes: false,
     formats,
     schemas: components,
+    // The types of TypeBox keep the schemas valid. Compiling the schema of schemas would take longer than compiling them.
+    meta: false,
+    validateSchema: false,
   })
   const byId: Components = new Map(components.map((component) => [component.$id, component]))
   return (schema) => {

@@ -1,7 +1,6 @@
 /** The service as a process: opens the database, listens, and shuts down in order on a signal. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { buildApp } from '../app.js'
 import { openDatabase } from '../db/open.js'
 import { version } from '../http/version.js'
 import { createLogger } from '../telemetry/logging.js'
@@ -14,11 +13,15 @@ export async function run(config: Config) {
   // The first process of a container has no default action for signals: it could not be stopped while it waits.
   const end = () => process.exit(0)
   process.once('SIGTERM', end).once('SIGINT', end)
-  const database = await openDatabase(config.DATABASE_URL, {
-    ...databaseOptions(config),
-    onWait: (what) => logger.warn(`waiting for ${what}`),
-    onNotice: (notice) => logger.warn(notice),
-  })
+  // Side by side: the embedded database is read and compiled in other threads.
+  const [database, { buildApp }] = await Promise.all([
+    openDatabase(config.DATABASE_URL, {
+      ...databaseOptions(config),
+      onWait: (what) => logger.warn(`waiting for ${what}`),
+      onNotice: (notice) => logger.warn(notice),
+    }),
+    import('../app.js'),
+  ])
   const stopping = new AbortController()
   const app = await buildApp({ ...serviceOptions(config), database, stopping: stopping.signal, logger })
   await app.listen({
