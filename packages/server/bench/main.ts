@@ -4,6 +4,7 @@
  *
  *   --sizes 10000,1000000   number of tasks in the databases; with several sizes, also how each call scales
  *   --against URL           also measures another service with the same API; the created rows stay in its database
+ *   --embedded              measures only the embedded database, beside PostgreSQL
  *   --quick                 a trial run of a minute: the results are not meaningful and not saved
  */
 import { execFileSync } from 'node:child_process'
@@ -13,8 +14,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import postgres from 'postgres'
-import { calls, getTask, listSession } from './calls.js'
+import { calls, getTask } from './calls.js'
 import { fill, fillOverHttp, readSessions } from './data.js'
+import { measureEmbedded } from './embedded.js'
 import {
   assertSameResponses,
   atRate,
@@ -30,13 +32,14 @@ import {
   type Target,
   throughput,
 } from './measures.js'
-import { folder, postgresSettings, startBaseline, startPostgres, startService } from './processes.js'
-import { type Results, toMarkdown } from './report.js'
+import { postgresSettings, startBaseline, startPostgres, startService } from './processes.js'
+import { embeddedToMarkdown, type Results, type Setting, toMarkdown } from './report.js'
 
 const { values: options } = parseArgs({
   options: {
     sizes: { type: 'string', default: '10000' },
     against: { type: 'string' },
+    embedded: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
   },
 })
@@ -50,9 +53,6 @@ const effort: Effort = options.quick
   ? { rounds: 2, seconds: 0.3, starts: 2 }
   : { rounds: 5, seconds: 1.5, starts: 5 }
 
-/** The embedded database is filled through the API, which is slow. */
-const MAX_EMBEDDED_TASKS = 10_000
-
 const begin = performance.now()
 const progress = (line: string) => {
   console.error(`${Math.round((performance.now() - begin) / 1000)} s`.padStart(6), line)
@@ -60,12 +60,25 @@ const progress = (line: string) => {
 
 const cluster = await startPostgres()
 try {
-  const results = await measure()
-  const markdown = toMarkdown(results)
-  console.log(markdown)
-  if (!options.quick) saveResults(results, markdown)
+  if (options.embedded) {
+    const { setting, embedded } = await measureEmbeddedOnly()
+    report(setting, { ...setting, embedded }, embeddedToMarkdown(setting, embedded), '-embedded')
+  } else {
+    const results = await measure()
+    report(results, results, toMarkdown(results))
+  }
 } finally {
   await cluster.stop()
+}
+
+async function measureEmbeddedOnly() {
+  const database = await cluster.newDatabase('tasks')
+  const postgresql = await openService(database, sizes[0]!)
+  const embedded = await measureEmbedded(postgresql, effort, progress)
+  const setting = await settingOf(postgresql)
+  await postgresql.server!.stop()
+  await postgresql.sql!.end()
+  return { setting, embedded }
 }
 
 async function measure(): Promise<Results> {
@@ -144,20 +157,35 @@ async function measure(): Promise<Results> {
   const sdk = await sdkOverFetch(smallest, effort)
   if (sdk === undefined) progress('skipped the SDK: packages/client is not built')
 
-  const versions = {
-    node: process.version,
-    postgresql: (await smallest.sql!`select current_setting('server_version') as version`)[0]!.version,
-    service: ((await (await fetch(`${smallest.base}/health`)).json()) as { version: string }).version,
-  }
+  const setting = await settingOf(smallest)
   progress('startup on PostgreSQL')
   const coldPostgresql = await coldStart(() => startService(smallest.database!), effort)
-  const { coldEmbedded, ...embedded } = await measureEmbedded(smallest)
+  const embedded = await measureEmbedded(smallest, effort, progress)
   // Read at the end: PostgreSQL updates these statistics with a delay of seconds.
   const [counts] = await smallest.sql!`select sum(deadlocks)::int as deadlocks from pg_stat_database`
 
   for (const { server } of targets) await server?.stop()
   for (const { sql } of services) await sql!.end()
 
+  return {
+    ...setting,
+    throughput: throughputs,
+    round_trips,
+    growth,
+    at_half,
+    during_lists,
+    locks: { ...locks, deadlocks: counts!.deadlocks },
+    memory,
+    embedded,
+    cold_start: { postgresql: coldPostgresql },
+    ...(sdk && { sdk }),
+  }
+}
+
+/** What was measured with. */
+async function settingOf({ sql, base }: Target): Promise<Setting> {
+  const [row] = await sql!`select current_setting('server_version') as version`
+  const { version } = (await (await fetch(`${base}/health`)).json()) as { version: string }
   return {
     date: new Date().toISOString(),
     commit: git('describe', '--always', '--dirty', '--exclude', '*'),
@@ -167,58 +195,36 @@ async function measure(): Promise<Results> {
       memory_gb: Math.round(totalmem() / 2 ** 30),
       system: `${type()} ${release()}`,
     },
-    versions,
+    versions: { node: process.version, postgresql: row!.version, service: version },
     postgresql_settings: postgresSettings,
     effort,
     connections: CONNECTIONS,
-    throughput: throughputs,
-    round_trips,
-    growth,
-    at_half,
-    during_lists,
-    locks: { ...locks, deadlocks: counts!.deadlocks },
-    memory,
-    embedded,
-    cold_start: { postgresql: coldPostgresql, embedded: coldEmbedded },
-    ...(sdk && { sdk }),
   }
 }
 
-/** The service on the embedded database, compared with the one on PostgreSQL. */
-async function measureEmbedded(postgresql: Target) {
-  progress('filling an embedded database')
-  const url = `file:${folder}/embedded`
-  const server = await startService(url)
-  const size = Math.min(postgresql.size, MAX_EMBEDDED_TASKS)
-  const embedded: Target = { ...(await openOverHttp('embedded', server.base, size)), server }
-  const measured = [getTask, listSession]
-  const { perSecond } = await throughput([postgresql, embedded], measured, effort, progress)
-  await server.stop()
-  progress('startup on an embedded folder')
+/** Fills a database with this many tasks and starts the service on it. */
+async function openService(database: string, size: number): Promise<Target> {
+  // The service creates the tables.
+  const server = await startService(database)
+  const sql = postgres(database, { max: 2, onnotice: () => {} })
+  await fill(sql, size)
   return {
+    name: 'service',
     size,
-    calls: measured.map((call) => ({
-      call: call.name,
-      per_second: spread(perSecond(embedded, call)),
-      of_postgresql: ratio(perSecond(embedded, call), perSecond(postgresql, call)),
-    })),
-    coldEmbedded: await coldStart(() => startService(url), effort),
+    base: server.base,
+    sessions: await readSessions(sql),
+    server,
+    database,
+    sql,
   }
 }
 
 /** Fills a database with this many tasks and starts the service and the baseline on it. */
 async function openSize(size: number): Promise<Target[]> {
   const database = await cluster.newDatabase(`tasks_${size}`)
-  // The service creates the tables.
-  const server = await startService(database)
-  const sql = postgres(database, { max: 2, onnotice: () => {} })
-  await fill(sql, size)
-  const sessions = await readSessions(sql)
+  const service = await openService(database, size)
   const baseline = await startBaseline(database)
-  const targets: Target[] = [
-    { name: 'service', size, base: server.base, sessions, server, database, sql },
-    { name: 'baseline', size, base: baseline.base, sessions, server: baseline, database, sql },
-  ]
+  const targets: Target[] = [service, { ...service, name: 'baseline', base: baseline.base, server: baseline }]
   await assertSameResponses(targets[0]!, targets[1]!)
   return targets
 }
@@ -228,10 +234,12 @@ async function openOverHttp(name: Target['name'], base: string, size: number): P
   return { name, size, base, sessions: await fillOverHttp(base, size) }
 }
 
-function saveResults(results: Results, markdown: string) {
+function report({ date, commit }: Setting, results: object, markdown: string, suffix = '') {
+  console.log(markdown)
+  if (options.quick) return
   const directory = fileURLToPath(new URL('results', import.meta.url))
   mkdirSync(directory, { recursive: true })
-  const file = join(directory, `${results.date.slice(0, 10)}-${results.commit}`)
+  const file = join(directory, `${date.slice(0, 10)}-${commit}${suffix}`)
   writeFileSync(`${file}.json`, `${JSON.stringify(results, null, 2)}\n`)
   writeFileSync(`${file}.md`, `${markdown}\n`)
   progress(`saved as ${file}.json and .md`)
