@@ -36,8 +36,10 @@ export interface EmbeddedResults {
     /** At half of the median rate, in milliseconds. */
     at_half: { p50: number; p99: number }
   }[]
-  /** Milliseconds to the first response, in a new folder and in one with this many tasks, and the peak memory in megabytes. */
-  start: { first: Spread; existing: Spread; peak?: number }
+  /** Milliseconds to the first response, in a new folder and in one with this many tasks. */
+  start: { first: Spread; existing: Spread }
+  /** The peak at a start and under load, in megabytes; absent except on Linux. */
+  memory?: { start: number; load: number }
 }
 
 export async function measureEmbedded(
@@ -56,13 +58,14 @@ export async function measureEmbedded(
 
   const rows: EmbeddedResults['calls'] = []
   for (const call of measured) rows.push(await measureCall(call))
+  const load = server.memory()?.peak
   await server.stop()
 
   progress('starts on the embedded database')
   const peaks: number[] = []
   const start = async (of: string) => {
     const started = await startService(of)
-    peaks.push(started.memory()?.peak ?? Number.NaN)
+    peaks.push(started.memory()?.peak ?? 0)
     return started
   }
   const newFolder = `${folder}/new`
@@ -71,8 +74,8 @@ export async function measureEmbedded(
     return start(`file:${newFolder}`)
   }, effort)
   const existing = await coldStart(() => start(url), effort)
-  const peak = Math.max(...peaks)
-  return { size, calls: rows, start: { first, existing, ...(peak > 0 && { peak }) } }
+  const memory = load !== undefined && { memory: { start: Math.max(...peaks), load } }
+  return { size, calls: rows, start: { first, existing }, ...memory }
 
   async function measureCall(call: Call) {
     const per_second = spread(perSecond(embedded, call))

@@ -80,7 +80,7 @@ function heading({ date, commit, machine, versions, effort, connections, postgre
 }
 
 /** Calls on the embedded database, in turns with the same on PostgreSQL, and its starts. */
-function embeddedDatabase({ size, calls, start }: EmbeddedResults) {
+function embeddedDatabase({ size, calls, start, memory }: EmbeddedResults) {
   return [
     `### Embedded database, ${count(size)} tasks`,
     table(
@@ -108,7 +108,8 @@ function embeddedDatabase({ size, calls, start }: EmbeddedResults) {
       [
         ['first start, to the first response', '≤ 1.2 s', milliseconds(start.first)],
         ['start in an existing folder', '≤ 0.8 s', milliseconds(start.existing)],
-        start.peak === undefined ? undefined : ['peak memory at start', '≤ 450 MB', mb(start.peak)],
+        memory && ['peak memory at start', '≤ 450 MB', mb(memory.start)],
+        memory && ['peak memory under load', '', mb(memory.load)],
         ['p99 at half of the maximum throughput', '≤ 10 × p50', worstTail(calls)],
       ],
     ),

@@ -6,7 +6,6 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { TEMPLATE_FILE } from '../src/db/template.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 let built = false
@@ -16,7 +15,7 @@ export function build(): string {
   if (!built) {
     const run = (...args: string[]) => execFileSync(process.execPath, args, { cwd: root })
     run(join(root, 'node_modules/typescript/bin/tsc'), '-b')
-    if (!existsSync(TEMPLATE_FILE))
+    if (!existsSync(join(root, 'packages/server/dist/template')))
       run(join(root, 'node_modules/tsx/dist/cli.mjs'), 'packages/server/scripts/make-template.ts')
   }
   built = true
