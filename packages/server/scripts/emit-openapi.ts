@@ -3,15 +3,15 @@
  * no database: nothing is asked of it.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { drizzle } from 'drizzle-orm/postgres-js'
 import { buildApp } from '../src/app.js'
+import { joined } from '../src/db/database.js'
 import { loadConfig, serviceOptions } from '../src/start/config.js'
 
 const file = new URL('../openapi.json', import.meta.url)
 
 const app = await buildApp({
   database: {
-    db: Object.assign(drizzle.mock(), { run: () => Promise.resolve([]) }),
+    db: joined(async () => []),
     ping: () => Promise.resolve(),
   },
   ...serviceOptions(loadConfig({})),

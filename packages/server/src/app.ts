@@ -13,9 +13,10 @@
  *  7. body: JSON in UTF-8, at most 1 MiB (http/body)
  *  8. validation against the schemas of the route (http/validation)
  *  9. admission, second look: waits for a place at the database
- * 10. handler, with the Idempotency-Key of a create (tasks/routes, batches/routes, idempotency/header)
- * 11. store: one SQL statement (tasks/store, batches/store)
- * 12. response, or a problem document for whatever was thrown (http/error-handler); too many unread ones (http/unread)
+ * 10. handler, with the Idempotency-Key of a create (routes of tasks, batches, claims, sessions; idempotency/header)
+ * 11. store: one SQL statement, in most cases (store of each feature); rules between rows are in the database
+ * 12. response, or a problem document for whatever was thrown (tasks/rules, http/error-handler); too
+ *     many unread ones (http/unread)
  * 13. log line and metrics (telemetry/logging, telemetry/metrics)
  *
  * Tracing, if it is on, surrounds 1 to 13 with one span and 10 to 11 with another.
@@ -23,11 +24,14 @@
 
 import { randomUUID } from 'node:crypto'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance } from 'fastify'
 import { type AuthenticateOptions, authenticate } from './access/authenticate.js'
 import { batchRoutes } from './batches/routes.js'
 import { batchComponents, batchSynonyms } from './batches/schemas.js'
 import { createBatchStore } from './batches/store.js'
+import { claimRoutes } from './claims/routes.js'
+import { claimComponents, claimSynonyms } from './claims/schemas.js'
+import { createClaimStore } from './claims/store.js'
 import type { Database, StoreDb } from './db/database.js'
 import { driverError } from './db/failures.js'
 import { admission, Gate } from './http/admission.js'
@@ -52,7 +56,11 @@ import { limitUnread } from './http/unread.js'
 import { validateStrictly } from './http/validation.js'
 import { version } from './http/version.js'
 import { createIdempotency } from './idempotency/record.js'
+import { sessionRoutes } from './sessions/routes.js'
+import { sessionComponents } from './sessions/schemas.js'
+import { createSessionStore } from './sessions/store.js'
 import { taskRoutes } from './tasks/routes.js'
+import { explainRule } from './tasks/rules.js'
 import { taskComponents } from './tasks/schemas.js'
 import { createTaskStore } from './tasks/store.js'
 import { taskSynonyms } from './tasks/synonyms.js'
@@ -169,10 +177,12 @@ export async function buildApp({
   const rejectOtherMethods = rejectUnknownRoutes(app)
 
   parseOnlyJson(app)
-  validateStrictly(app, [...taskComponents, ...batchComponents, Health, Problem], {
+  const components = [...taskComponents, ...batchComponents, ...claimComponents, ...sessionComponents]
+  validateStrictly(app, [...components, Health, Problem], {
     ...pageSynonyms,
     ...taskSynonyms,
     ...batchSynonyms,
+    ...claimSynonyms,
   })
 
   await app.register(openapi, { docs: options.docs, path })
@@ -201,16 +211,26 @@ export async function buildApp({
         reply.type(JSON_TYPE)
         done()
       })
+      api.setErrorHandler<FastifyError>((error, request, reply) =>
+        handleError(explainRule(error, request.body) as FastifyError, request, reply),
+      )
       const idempotency = createIdempotency(database.db, options.idempotencyKeyDays)
-      await api.register(taskRoutes, {
+      const tasks = createTaskStore(database.db, idempotency)
+      await api.register(taskRoutes, { prefix: '/tasks', store: tasks, metrics })
+      await api.register(claimRoutes, {
         prefix: '/tasks',
-        store: createTaskStore(database.db, idempotency),
+        store: createClaimStore(database.db, idempotency),
+        tasks,
         metrics,
       })
       await api.register(batchRoutes, {
         prefix: '/batches',
         store: createBatchStore(database.db, idempotency),
         metrics,
+      })
+      await api.register(sessionRoutes, {
+        prefix: '/sessions',
+        store: createSessionStore(database.db),
       })
     },
     { prefix: '/api/v1' },

@@ -1,9 +1,8 @@
 import { sql } from 'drizzle-orm'
-import { drizzle } from 'drizzle-orm/postgres-js'
 import { pino } from 'pino'
 import t from 'tap'
 import { buildApp } from '../src/app.js'
-import type { StoreDb } from '../src/db/database.js'
+import { joined, type StoreDb } from '../src/db/database.js'
 import { toLoggedError } from '../src/db/failures.js'
 import { ApiError } from '../src/http/problem.js'
 import { loadConfig, serviceOptions } from '../src/start/config.js'
@@ -24,7 +23,7 @@ async function createSecret(db: StoreDb) {
 
 t.test('an unexpected error is logged with its type, message and stack, and not returned', async (t) => {
   const run = async () => (undefined as unknown as { rows: object[] }).rows
-  const { response, log } = await createSecret(Object.assign(drizzle.mock(), { run }))
+  const { response, log } = await createSecret(joined(run))
   t.equal(response.statusCode, 500)
   t.match(response.json(), { error_code: 'internal_error' })
   t.notMatch(response.body, /rows|TypeError|errors\.test/)

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { Validator } from '@seriousme/openapi-schema-validator'
-import { drizzle } from 'drizzle-orm/postgres-js'
 import t from 'tap'
 import { buildApp } from '../src/app.js'
+import { joined } from '../src/db/database.js'
 import { loadConfig, serviceOptions } from '../src/start/config.js'
 
 const app = await buildApp({
   database: {
-    db: Object.assign(drizzle.mock(), { run: () => Promise.resolve([]) }),
+    db: joined(async () => []),
     ping: () => Promise.resolve(),
   },
   ...serviceOptions(loadConfig({})),

@@ -55,14 +55,16 @@ t.test('each call is one prepared statement that uses an index for every scan', 
     'create a task with a key': () => tasks.create({ title: 'a', status: 'pending' }, once()),
     'get a task': () => tasks.get(anonymous, ids[0]!),
     'update a task': () => tasks.update(anonymous, ids[0]!, { status: 'completed' }),
-    'update a task of a version': () => tasks.update(anonymous, ids[0]!, {}, ['2025-12-06T10:00:00.000Z']),
+    'update a task of a version': () =>
+      tasks.update(anonymous, ids[0]!, {}, { versions: ['2025-12-06T10:00:00.000Z'] }),
     'update 500 tasks': () =>
       tasks.updateMany(
         anonymous,
         ids.map((id) => ({ id, title: 'b' })),
       ),
     'delete a task': () => tasks.delete(anonymous, ids[0]!),
-    'delete a task of a version': () => tasks.delete(anonymous, ids[0]!, ['2025-12-06T10:00:00.000Z']),
+    'delete a task of a version': () =>
+      tasks.delete(anonymous, ids[0]!, { versions: ['2025-12-06T10:00:00.000Z'] }),
     'delete 500 tasks': () => tasks.deleteMany(anonymous, ids),
     'create a batch of 500': () => batches.create({ session_id, tasks: plan }),
     'create a batch of 500 with a key': () => batches.create({ session_id, tasks: plan }, once()),

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { eq, type Placeholder } from 'drizzle-orm'
 import t from 'tap'
+import { joined } from '../src/db/database.js'
 import { type Json, jsonArray, jsonObject, toJson } from '../src/db/json.js'
 import { openDatabase } from '../src/db/open.js'
 import { visibleTo } from '../src/db/sql.js'
@@ -133,12 +134,10 @@ t.test('a statement without one of its values is a type error', async (t) => {
     return qb.select({ id: table.id }).from(table).where(eq(table.id, $.id))
   })
   const sent: unknown[] = []
-  const db = {
-    run: async (...args: unknown[]) => {
-      sent.push(args)
-      return []
-    },
-  }
+  const db = joined(async (...args) => {
+    sent.push(args)
+    return []
+  })
   await select(db, { id: 'a' })
   // @ts-expect-error: the id is missing
   await select(db, {}).catch(() => {})

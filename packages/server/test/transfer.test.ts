@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import type { Database } from '../src/db/database.js'
+import { type Database, joined } from '../src/db/database.js'
 import { exportTo } from '../src/transfer/export.js'
 import { showProgress } from '../src/transfer/progress.js'
 import { newFolder, startServer } from './process.js'
@@ -17,12 +17,12 @@ const beforeStatement = ({ database }: Api, n: number, callback: () => void | Pr
   transaction: (work) => {
     let count = 0
     return database.transaction(({ run }) =>
-      work({
-        async run(...statement) {
+      work(
+        joined(async (...statement) => {
           if (++count === n) await callback()
           return run(...statement)
-        },
-      }),
+        }),
+      ),
     )
   },
 })

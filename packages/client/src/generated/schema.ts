@@ -20,6 +20,11 @@ export interface Task {
      */
     batch_id: string | null;
     /**
+     * Its name in its batch, or null.
+     * @example create-pod
+     */
+    key: string | null;
+    /**
      * What to do: 1 to 255 characters, not only whitespace.
      * @example Pod 개념 이해하기
      */
@@ -48,6 +53,49 @@ export interface Task {
      */
     due_date: string | null;
     /**
+     * The ids of the tasks that must be completed first, in the order given. Deleted tasks are not included.
+     * @example []
+     */
+    blocked_by: string[];
+    /**
+     * Whether it can be claimed now: all tasks in `blocked_by` are completed, `not_before` has passed, and it is `pending`, or `in_progress` under a lease that has expired.
+     * @example true
+     */
+    is_ready: boolean;
+    /**
+     * When it becomes ready at the earliest, or null.
+     * Format: date-time
+     * @example 2025-12-09T09:00:00.000Z
+     */
+    not_before: string | null;
+    /**
+     * How often it has been claimed. After several attempts, try another way.
+     *     @minimum 0
+     * @example 0
+     */
+    attempts: number;
+    /**
+     * The worker that holds the lease, or null.
+     * @example agent-1
+     */
+    claimed_by: string | null;
+    /**
+     * When the lease expires, or null. After that, another worker can claim the task.
+     * Format: date-time
+     * @example 2025-12-06T10:15:00.000Z
+     */
+    lease_expires_at: string | null;
+    /**
+     * What came of it: up to 4000 characters, or null. Usually sent with `"status": "completed"`.
+     * @example Pod nginx가 Running 상태입니다.
+     */
+    result: string | null;
+    /**
+     * What an agent keeps with the task; `{}` if nothing.
+     * @example {}
+     */
+    metadata: Record<string, never>;
+    /**
      * When it was completed; null unless the status is `completed`. Set by the service.
      * Format: date-time
      * @example 2025-12-06T11:30:00.000Z
@@ -65,6 +113,70 @@ export interface Task {
      * @example 2025-12-06T10:00:00.000Z
      */
     updated_at: string;
+}
+/** How far a plan is. */
+export interface Progress {
+    /**
+     * The number of tasks.
+     *     @minimum 0
+     * @example 4
+     */
+    total: number;
+    /**
+     * Tasks with the status `pending`.
+     *     @minimum 0
+     * @example 2
+     */
+    pending: number;
+    /**
+     * Tasks with the status `in_progress`.
+     *     @minimum 0
+     * @example 1
+     */
+    in_progress: number;
+    /**
+     * Tasks with the status `completed`.
+     *     @minimum 0
+     * @example 1
+     */
+    completed: number;
+    /**
+     * Tasks that can be claimed now.
+     *     @minimum 0
+     * @example 1
+     */
+    ready: number;
+    /**
+     * Pending tasks that wait for other tasks: see their `blocked_by`.
+     *     @minimum 0
+     * @example 1
+     */
+    blocked: number;
+    /**
+     * Pending tasks that are not blocked, but whose `not_before` is to come.
+     *     @minimum 0
+     * @example 0
+     */
+    deferred: number;
+    /**
+     * Tasks that are not completed and whose `due_date` has passed.
+     *     @minimum 0
+     * @example 0
+     */
+    overdue: number;
+    /**
+     * The completed tasks in percent, rounded down.
+     *     @minimum 0
+     *     @maximum 100
+     * @example 25
+     */
+    percent: number;
+    /**
+     * When a task last changed; null if there are no tasks.
+     * Format: date-time
+     * @example 2025-12-06T11:30:00.000Z
+     */
+    last_activity_at: string | null;
 }
 /**
  * A new task. Only `title` is required.
@@ -111,14 +223,124 @@ export interface TaskCreate {
      */
     due_date?: string | Date | null;
     /**
-     * The session of the agent: a UUID that it generates once and sends with every call. In a batch, this field is accepted but has no effect: tasks of a batch have the session of the batch.
+     * When it becomes ready at the earliest, such as a review in three days; null for now. Only claims wait for it. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.
+     * Format: date-time
+     * @example 2025-12-09T09:00:00Z
+     */
+    not_before?: string | Date | null;
+    /**
+     * What came of it: up to 4000 characters, or null. Usually sent with `"status": "completed"`.
+     *     @maxLength 4000
+     * @example Pod nginx가 Running 상태입니다.
+     */
+    result?: string | null;
+    /**
+     * Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters.
+     * @example {
+     *       "namespace": "lab-1"
+     *     }
+     */
+    metadata?: Record<string, never>;
+    /**
+     * The ids of the tasks that must be completed first, up to 50. They must belong to the same session.
+     *     @minItems 0
+     *     @maxItems 50
+     */
+    blocked_by?: string[];
+    /**
+     * The session of the agent: a UUID that it generates once and sends with every call.
      * Format: uuid
      * @example 550e8400-e29b-41d4-a716-446655440001
      */
     session_id?: string | null;
 }
 /**
- * The fields to change. An omitted field keeps its value; null clears `description`, `priority` or `due_date`. Other fields cannot be changed: to move a task to another session or batch, create it there.
+ * A new task of a batch. Only `title` is required.
+ * @example {
+ *       "key": "create-pod",
+ *       "title": "nginx Pod 생성하기",
+ *       "priority": "high"
+ *     }
+ * @example {
+ *       "key": "read-logs",
+ *       "title": "Pod 로그 확인하기",
+ *       "blocked_by": [
+ *         "create-pod"
+ *       ]
+ *     }
+ */
+export interface TaskPlan {
+    /**
+     * The name of the task in its batch, unique there: 1 to 64 characters of `A-Za-z0-9_.-`. Other tasks of the batch can name it in `blocked_by`. It cannot be changed.
+     * @example create-pod
+     */
+    key?: string | null;
+    /**
+     * What to do: 1 to 255 characters, not only whitespace.
+     *     @minLength 1
+     *     @maxLength 255
+     * @example Pod 개념 이해하기
+     */
+    title: string;
+    /**
+     * How to do it: up to 1000 characters, or null.
+     *     @maxLength 1000
+     * @example kubectl run 명령어로 nginx Pod 생성
+     */
+    description?: string | null;
+    /**
+     * The state of the task: `pending` (not started), `in_progress` or `completed`.
+     * @default pending
+     * @example pending
+     * @enum {string}
+     */
+    status?: "pending" | "in_progress" | "completed";
+    /**
+     * How important it is: `high` (required for the next step), `medium` (helpful) or `low` (optional); null if not set.
+     * @example high
+     * @enum {string|null}
+     */
+    priority?: "high" | "medium" | "low" | null;
+    /**
+     * When it is due; null for no due date. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.
+     * Format: date-time
+     * @example 2025-12-07T23:59:59Z
+     */
+    due_date?: string | Date | null;
+    /**
+     * When it becomes ready at the earliest, such as a review in three days; null for now. Only claims wait for it. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.
+     * Format: date-time
+     * @example 2025-12-09T09:00:00Z
+     */
+    not_before?: string | Date | null;
+    /**
+     * What came of it: up to 4000 characters, or null. Usually sent with `"status": "completed"`.
+     *     @maxLength 4000
+     * @example Pod nginx가 Running 상태입니다.
+     */
+    result?: string | null;
+    /**
+     * Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters.
+     * @example {
+     *       "namespace": "lab-1"
+     *     }
+     */
+    metadata?: Record<string, never>;
+    /**
+     * The tasks that must be completed first, up to 50: by their `key` in the same batch, also of tasks further down, or by the id of an existing task of the session.
+     *     @minItems 0
+     *     @maxItems 50
+     */
+    blocked_by?: string[];
+    /**
+     * Accepted but has no effect: tasks of a batch have its session.
+     * Format: uuid
+     * @example 550e8400-e29b-41d4-a716-446655440001
+     */
+    session_id?: string | null;
+}
+/**
+ * The fields to change. An omitted field keeps its value; null clears `description`, `priority`, `due_date`, `not_before` or `result`. Other fields cannot be changed: to move a task to another session or batch, create it there.
  * @example {
  *       "status": "completed"
  *     }
@@ -155,6 +377,31 @@ export interface TaskUpdate {
      * @example 2025-12-07T23:59:59Z
      */
     due_date?: string | Date | null;
+    /**
+     * The ids of the tasks that must be completed first, up to 50. They must belong to the same session. Replaces the whole list; `[]` clears it.
+     *     @minItems 0
+     *     @maxItems 50
+     */
+    blocked_by?: string[];
+    /**
+     * When it becomes ready at the earliest, such as a review in three days; null for now. Only claims wait for it. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.
+     * Format: date-time
+     * @example 2025-12-09T09:00:00Z
+     */
+    not_before?: string | Date | null;
+    /**
+     * What came of it: up to 4000 characters, or null. Usually sent with `"status": "completed"`.
+     *     @maxLength 4000
+     * @example Pod nginx가 Running 상태입니다.
+     */
+    result?: string | null;
+    /**
+     * Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters. Merged into the existing object (RFC 7396): a member with the value null is removed.
+     * @example {
+     *       "namespace": "lab-1"
+     *     }
+     */
+    metadata?: Record<string, never>;
 }
 /** The id of a task and the fields to change, as in TaskUpdate. */
 export interface TaskPatch {
@@ -195,6 +442,31 @@ export interface TaskPatch {
      * @example 2025-12-07T23:59:59Z
      */
     due_date?: string | Date | null;
+    /**
+     * The ids of the tasks that must be completed first, up to 50. They must belong to the same session. Replaces the whole list; `[]` clears it.
+     *     @minItems 0
+     *     @maxItems 50
+     */
+    blocked_by?: string[];
+    /**
+     * When it becomes ready at the earliest, such as a review in three days; null for now. Only claims wait for it. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.
+     * Format: date-time
+     * @example 2025-12-09T09:00:00Z
+     */
+    not_before?: string | Date | null;
+    /**
+     * What came of it: up to 4000 characters, or null. Usually sent with `"status": "completed"`.
+     *     @maxLength 4000
+     * @example Pod nginx가 Running 상태입니다.
+     */
+    result?: string | null;
+    /**
+     * Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters. Merged into the existing object (RFC 7396): a member with the value null is removed.
+     * @example {
+     *       "namespace": "lab-1"
+     *     }
+     */
+    metadata?: Record<string, never>;
 }
 /**
  * Changes to several tasks, applied in one transaction.
@@ -314,11 +586,17 @@ export interface Batch {
      */
     reason: string | null;
     /**
+     * What an agent keeps with the batch; `{}` if nothing.
+     * @example {}
+     */
+    metadata: Record<string, never>;
+    /**
      * When it was created.
      * Format: date-time
      * @example 2025-12-06T10:00:00.000Z
      */
     created_at: string;
+    progress: Progress;
     /** Its current tasks, in the order in which they were created. Deleted tasks are not included. */
     tasks: Task[];
 }
@@ -329,20 +607,32 @@ export interface Batch {
  *       "reason": "Kubernetes 기초 학습을 위한 단계별 과제입니다.",
  *       "tasks": [
  *         {
+ *           "key": "learn-pod",
  *           "title": "Pod 개념 이해하기",
  *           "priority": "high"
  *         },
  *         {
+ *           "key": "create-pod",
  *           "title": "nginx Pod 생성하기",
- *           "priority": "high"
+ *           "priority": "high",
+ *           "blocked_by": [
+ *             "learn-pod"
+ *           ]
  *         },
  *         {
+ *           "key": "read-logs",
  *           "title": "Pod 로그 확인하기",
- *           "priority": "medium"
+ *           "priority": "medium",
+ *           "blocked_by": [
+ *             "create-pod"
+ *           ]
  *         },
  *         {
  *           "title": "Pod 삭제하기",
- *           "priority": "low"
+ *           "priority": "low",
+ *           "blocked_by": [
+ *             "read-logs"
+ *           ]
  *         }
  *       ]
  *     }
@@ -361,11 +651,40 @@ export interface BatchCreate {
      */
     reason?: string | null;
     /**
+     * Anything that the agent wants to keep with the batch: a JSON object of up to 8 KiB.
+     * @example {
+     *       "namespace": "lab-1"
+     *     }
+     */
+    metadata?: Record<string, never>;
+    /**
      * The tasks in the order in which to work on them, 1 to 500.
      *     @minItems 1
      *     @maxItems 500
      */
-    tasks: TaskCreate[];
+    tasks: TaskPlan[];
+}
+/**
+ * Tasks that turned up on the way. Their `blocked_by` can name keys of the whole batch.
+ * @example {
+ *       "tasks": [
+ *         {
+ *           "key": "fix-image",
+ *           "title": "이미지 이름 고치기",
+ *           "blocked_by": [
+ *             "create-pod"
+ *           ]
+ *         }
+ *       ]
+ *     }
+ */
+export interface BatchExtend {
+    /**
+     * The tasks to append, 1 to 500.
+     *     @minItems 1
+     *     @maxItems 500
+     */
+    tasks: TaskPlan[];
 }
 /** One page of a list of Batch items, with its position in the list. */
 export interface BatchPage {
@@ -405,6 +724,209 @@ export interface BatchPage {
      * @example false
      */
     has_prev: boolean;
+}
+/** The right to work on a task for some time. */
+export interface Lease {
+    /**
+     * Keep it: renew, release and `done` need it, and it is the header `Lease-Token` of other changes. It is in no other response.
+     * Format: uuid
+     * @example 0b3f8a52-6a0e-4c6e-9b7f-3d1c2a4e5f60
+     */
+    token: string;
+    /**
+     * When the lease expires unless it is renewed.
+     * Format: date-time
+     * @example 2025-12-06T10:15:00.000Z
+     */
+    expires_at: string;
+}
+/** A claimed task with its lease, or why there is none. */
+export interface Claim {
+    /** The claimed task, now `in_progress`; null if no task is ready. */
+    task: Task | null;
+    /** Its lease; null without a task. */
+    lease: Lease | null;
+    /** Why no task is ready; null with a task. If `in_progress` or `deferred` is not 0, ask again later. If `completed` equals `total`, the plan is done. */
+    progress: Progress | null;
+}
+/**
+ * What to claim. Requires `session_id` or `batch_id`, unless `done` is given: then the next task comes from the session of the completed one.
+ * @example {
+ *       "worker": "agent-1",
+ *       "session_id": "550e8400-e29b-41d4-a716-446655440001"
+ *     }
+ */
+export interface ClaimRequest {
+    /**
+     * The name of the worker, 1 to 128 characters: unique among the agents that work on the plan, and the same after a restart.
+     *     @minLength 1
+     *     @maxLength 128
+     * @example agent-1
+     */
+    worker: string;
+    /**
+     * Only tasks of this session.
+     * Format: uuid
+     * @example 550e8400-e29b-41d4-a716-446655440001
+     */
+    session_id?: string;
+    /**
+     * Only tasks of this batch.
+     * Format: uuid
+     * @example 019b0f3e-7c00-7000-8000-0000000000b1
+     */
+    batch_id?: string;
+    /**
+     * After how many seconds another worker can claim the task, from 10 to 86400. Renew the lease before that, about every third of this time.
+     *     @minimum 10
+     *     @maximum 86400
+     * @default 900
+     */
+    lease_seconds?: number;
+    /** The task that the worker has finished. It is completed and the next one claimed in one transaction, so the next can be a task that waited for it. If its lease is lost, nothing happens. */
+    done?: {
+        /**
+         * The task that is completed.
+         * Format: uuid
+         * @example 019b0f3e-7c00-7000-8000-000000000001
+         */
+        task_id: string;
+        /**
+         * The token of its lease.
+         * Format: uuid
+         * @example 0b3f8a52-6a0e-4c6e-9b7f-3d1c2a4e5f60
+         */
+        token: string;
+        /**
+         * What came of it: up to 4000 characters, or null. Usually sent with `"status": "completed"`.
+         *     @maxLength 4000
+         * @example Pod nginx가 Running 상태입니다.
+         */
+        result?: string | null;
+        /**
+         * Merged into the metadata of the completed task (RFC 7396).
+         * @example {
+         *       "namespace": "lab-1"
+         *     }
+         */
+        metadata?: Record<string, never>;
+    };
+    /**
+     * Whether to return the task that this worker holds already, if it holds one, with a new token. The old token is lost. Use it after a restart, or when a response was lost.
+     * @default false
+     */
+    resume?: boolean;
+    /**
+     * Leaves out tasks that were claimed this often, from 1 to 100.
+     *     @minimum 1
+     *     @maximum 100
+     */
+    max_attempts?: number;
+}
+/**
+ * Who claims the task, and for how long.
+ * @example {
+ *       "worker": "agent-1"
+ *     }
+ */
+export interface TaskClaimRequest {
+    /**
+     * The name of the worker, 1 to 128 characters: unique among the agents that work on the plan, and the same after a restart.
+     *     @minLength 1
+     *     @maxLength 128
+     * @example agent-1
+     */
+    worker: string;
+    /**
+     * After how many seconds another worker can claim the task, from 10 to 86400. Renew the lease before that, about every third of this time.
+     *     @minimum 10
+     *     @maximum 86400
+     * @default 900
+     */
+    lease_seconds?: number;
+}
+/** A task with the lease of the caller. */
+export interface TaskLease {
+    task: Task;
+    lease: Lease;
+}
+/**
+ * Which lease to renew, and for how long from now.
+ * @example {
+ *       "token": "0b3f8a52-6a0e-4c6e-9b7f-3d1c2a4e5f60"
+ *     }
+ */
+export interface RenewRequest {
+    /**
+     * The token of the lease.
+     * Format: uuid
+     * @example 0b3f8a52-6a0e-4c6e-9b7f-3d1c2a4e5f60
+     */
+    token: string;
+    /**
+     * After how many seconds another worker can claim the task, from 10 to 86400. Renew the lease before that, about every third of this time.
+     *     @minimum 10
+     *     @maximum 86400
+     * @default 900
+     */
+    lease_seconds?: number;
+}
+/**
+ * Which lease to give back.
+ * @example {
+ *       "token": "0b3f8a52-6a0e-4c6e-9b7f-3d1c2a4e5f60"
+ *     }
+ */
+export interface ReleaseRequest {
+    /**
+     * The token of the lease.
+     * Format: uuid
+     * @example 0b3f8a52-6a0e-4c6e-9b7f-3d1c2a4e5f60
+     */
+    token: string;
+    /**
+     * When it becomes ready again, such as a retry in ten minutes. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.
+     * Format: date-time
+     * @example 2025-12-06T10:25:00Z
+     */
+    not_before?: string | Date;
+}
+/** Where things stand in a session. All zeros and nulls if nobody has used it. */
+export interface SessionState {
+    /**
+     * The session of the agent.
+     * Format: uuid
+     * @example 550e8400-e29b-41d4-a716-446655440001
+     */
+    session_id: string;
+    progress: Progress;
+    /** The task that a claim would return; null if none is ready. */
+    next: Task | null;
+    /** The tasks in progress, the latest change first; 10 at most. */
+    in_progress: Task[];
+    /** The tasks that were completed last, with their results; 5 at most. */
+    recent: Task[];
+    /** The latest batch without its tasks; null if there is none. */
+    latest_batch: {
+        /**
+         * The id of the batch, a UUIDv7.
+         * Format: uuid
+         * @example 019b0f3e-7c00-7000-8000-0000000000b1
+         */
+        id: string;
+        /**
+         * Why the batch was planned: up to 10000 characters, or null.
+         * @example Kubernetes 기초 학습을 위한 단계별 과제입니다.
+         */
+        reason: string | null;
+        /**
+         * When it was created.
+         * Format: date-time
+         * @example 2025-12-06T10:00:00.000Z
+         */
+        created_at: string;
+        progress: Progress;
+    } | null;
 }
 /** The health of the service. */
 export interface Health {
@@ -459,7 +981,7 @@ export interface Problem {
      * @example validation_error
      * @enum {string}
      */
-    error_code: "bad_request" | "invalid_json" | "empty_body" | "unauthorized" | "forbidden" | "task_not_found" | "batch_not_found" | "route_not_found" | "method_not_allowed" | "request_timeout" | "idempotency_in_progress" | "task_changed" | "body_too_large" | "unsupported_media_type" | "expectation_failed" | "host_not_allowed" | "validation_error" | "idempotency_key_reused" | "answer_too_large" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "issuer_unavailable" | "overloaded" | "shutting_down" | "timeout";
+    error_code: "bad_request" | "invalid_json" | "empty_body" | "unauthorized" | "forbidden" | "task_not_found" | "batch_not_found" | "route_not_found" | "method_not_allowed" | "request_timeout" | "idempotency_in_progress" | "task_blocked" | "task_claimed" | "task_completed" | "lease_lost" | "task_changed" | "body_too_large" | "unsupported_media_type" | "expectation_failed" | "host_not_allowed" | "validation_error" | "dependency_cycle" | "idempotency_key_reused" | "answer_too_large" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "issuer_unavailable" | "overloaded" | "shutting_down" | "timeout";
     /**
      * The id of the request in the logs; also in the `X-Request-ID` header.
      * @example 019b0f3e-7c00-7000-8000-00000000000f
@@ -499,6 +1021,29 @@ export interface Problem {
         did_you_mean?: string;
     }[];
     current?: Task;
+    /** The tasks that must be completed first. Only with `task_blocked`. */
+    open_blockers?: {
+        /**
+         * The id of the task.
+         * @example 019b0f3e-7c00-7000-8000-000000000002
+         */
+        id: string;
+        /**
+         * Its name in its batch, or null.
+         * @example create-pod
+         */
+        key: string | null;
+        /**
+         * Its title.
+         * @example nginx Pod 생성하기
+         */
+        title: string;
+        /**
+         * Its status.
+         * @example pending
+         */
+        status: string;
+    }[];
     /**
      * The number of validation errors, including those left out of `errors`. Of a list that is too long, the first 501 items are checked. Only with `validation_error`.
      * @example 1

@@ -82,8 +82,57 @@ export const tools: Tool[] = [
           ],
           "format": "date-time"
         },
+        "not_before": {
+          "description": "When it becomes ready at the earliest, such as a review in three days; null for now. Only claims wait for it. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.",
+          "examples": [
+            "2025-12-09T09:00:00Z"
+          ],
+          "type": [
+            "string",
+            "null"
+          ],
+          "format": "date-time"
+        },
+        "result": {
+          "maxLength": 4000,
+          "description": "What came of it: up to 4000 characters, or null. Usually sent with `\"status\": \"completed\"`.",
+          "examples": [
+            "Pod nginx가 Running 상태입니다."
+          ],
+          "type": [
+            "string",
+            "null"
+          ]
+        },
+        "metadata": {
+          "type": "object",
+          "x-free-form": {
+            "maxBytes": 8192,
+            "maxNameLength": 64
+          },
+          "description": "Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters.",
+          "examples": [
+            {
+              "namespace": "lab-1"
+            }
+          ]
+        },
+        "blocked_by": {
+          "minItems": 0,
+          "maxItems": 50,
+          "description": "The ids of the tasks that must be completed first, up to 50. They must belong to the same session.",
+          "type": "array",
+          "items": {
+            "description": "The id of a task of the same session.",
+            "examples": [
+              "019b0f3e-7c00-7000-8000-000000000002"
+            ],
+            "type": "string",
+            "format": "uuid"
+          }
+        },
         "session_id": {
-          "description": "The session of the agent: a UUID that it generates once and sends with every call. In a batch, this field is accepted but has no effect: tasks of a batch have the session of the batch.",
+          "description": "The session of the agent: a UUID that it generates once and sends with every call.",
           "examples": [
             "550e8400-e29b-41d4-a716-446655440001"
           ],
@@ -259,6 +308,185 @@ export const tools: Tool[] = [
             "null"
           ],
           "format": "date-time"
+        },
+        "blocked_by": {
+          "minItems": 0,
+          "maxItems": 50,
+          "description": "The ids of the tasks that must be completed first, up to 50. They must belong to the same session. Replaces the whole list; `[]` clears it.",
+          "type": "array",
+          "items": {
+            "description": "The id of a task of the same session.",
+            "examples": [
+              "019b0f3e-7c00-7000-8000-000000000002"
+            ],
+            "type": "string",
+            "format": "uuid"
+          }
+        },
+        "not_before": {
+          "description": "When it becomes ready at the earliest, such as a review in three days; null for now. Only claims wait for it. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.",
+          "examples": [
+            "2025-12-09T09:00:00Z"
+          ],
+          "type": [
+            "string",
+            "null"
+          ],
+          "format": "date-time"
+        },
+        "result": {
+          "maxLength": 4000,
+          "description": "What came of it: up to 4000 characters, or null. Usually sent with `\"status\": \"completed\"`.",
+          "examples": [
+            "Pod nginx가 Running 상태입니다."
+          ],
+          "type": [
+            "string",
+            "null"
+          ]
+        },
+        "metadata": {
+          "type": "object",
+          "x-free-form": {
+            "maxBytes": 8192,
+            "maxNameLength": 64
+          },
+          "description": "Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters. Merged into the existing object (RFC 7396): a member with the value null is removed.",
+          "examples": [
+            {
+              "namespace": "lab-1"
+            }
+          ]
+        }
+      },
+      "required": [
+        "task_id"
+      ],
+      "additionalProperties": false
+    }
+  },
+  {
+    "name": "patchTask",
+    "description": "Update a task. Changes the given fields; omitted fields keep their value. `{\"status\": \"completed\"}` completes the task and sets its `completed_at`; any other status clears it. `{}` changes nothing.",
+    "parameters": {
+      "type": "object",
+      "properties": {
+        "task_id": {
+          "description": "The id of the task.",
+          "examples": [
+            "019b0f3e-7c00-7000-8000-000000000001"
+          ],
+          "type": "string",
+          "format": "uuid"
+        },
+        "title": {
+          "maxLength": 255,
+          "description": "What to do: 1 to 255 characters, not only whitespace.",
+          "examples": [
+            "Pod 개념 이해하기"
+          ],
+          "minLength": 1,
+          "pattern": "\\S",
+          "type": "string"
+        },
+        "description": {
+          "maxLength": 1000,
+          "description": "How to do it: up to 1000 characters, or null.",
+          "examples": [
+            "kubectl run 명령어로 nginx Pod 생성"
+          ],
+          "type": [
+            "string",
+            "null"
+          ]
+        },
+        "status": {
+          "type": "string",
+          "enum": [
+            "pending",
+            "in_progress",
+            "completed"
+          ],
+          "description": "The state of the task: `pending` (not started), `in_progress` or `completed`.",
+          "examples": [
+            "pending"
+          ]
+        },
+        "priority": {
+          "description": "How important it is: `high` (required for the next step), `medium` (helpful) or `low` (optional); null if not set.",
+          "examples": [
+            "high"
+          ],
+          "type": [
+            "string",
+            "null"
+          ],
+          "enum": [
+            "high",
+            "medium",
+            "low",
+            null
+          ]
+        },
+        "due_date": {
+          "description": "When it is due; null for no due date. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.",
+          "examples": [
+            "2025-12-07T23:59:59Z"
+          ],
+          "type": [
+            "string",
+            "null"
+          ],
+          "format": "date-time"
+        },
+        "blocked_by": {
+          "minItems": 0,
+          "maxItems": 50,
+          "description": "The ids of the tasks that must be completed first, up to 50. They must belong to the same session. Replaces the whole list; `[]` clears it.",
+          "type": "array",
+          "items": {
+            "description": "The id of a task of the same session.",
+            "examples": [
+              "019b0f3e-7c00-7000-8000-000000000002"
+            ],
+            "type": "string",
+            "format": "uuid"
+          }
+        },
+        "not_before": {
+          "description": "When it becomes ready at the earliest, such as a review in three days; null for now. Only claims wait for it. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.",
+          "examples": [
+            "2025-12-09T09:00:00Z"
+          ],
+          "type": [
+            "string",
+            "null"
+          ],
+          "format": "date-time"
+        },
+        "result": {
+          "maxLength": 4000,
+          "description": "What came of it: up to 4000 characters, or null. Usually sent with `\"status\": \"completed\"`.",
+          "examples": [
+            "Pod nginx가 Running 상태입니다."
+          ],
+          "type": [
+            "string",
+            "null"
+          ]
+        },
+        "metadata": {
+          "type": "object",
+          "x-free-form": {
+            "maxBytes": 8192,
+            "maxNameLength": 64
+          },
+          "description": "Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters. Merged into the existing object (RFC 7396): a member with the value null is removed.",
+          "examples": [
+            {
+              "namespace": "lab-1"
+            }
+          ]
         }
       },
       "required": [
@@ -374,6 +602,55 @@ export const tools: Tool[] = [
                   "null"
                 ],
                 "format": "date-time"
+              },
+              "blocked_by": {
+                "minItems": 0,
+                "maxItems": 50,
+                "description": "The ids of the tasks that must be completed first, up to 50. They must belong to the same session. Replaces the whole list; `[]` clears it.",
+                "type": "array",
+                "items": {
+                  "description": "The id of a task of the same session.",
+                  "examples": [
+                    "019b0f3e-7c00-7000-8000-000000000002"
+                  ],
+                  "type": "string",
+                  "format": "uuid"
+                }
+              },
+              "not_before": {
+                "description": "When it becomes ready at the earliest, such as a review in three days; null for now. Only claims wait for it. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.",
+                "examples": [
+                  "2025-12-09T09:00:00Z"
+                ],
+                "type": [
+                  "string",
+                  "null"
+                ],
+                "format": "date-time"
+              },
+              "result": {
+                "maxLength": 4000,
+                "description": "What came of it: up to 4000 characters, or null. Usually sent with `\"status\": \"completed\"`.",
+                "examples": [
+                  "Pod nginx가 Running 상태입니다."
+                ],
+                "type": [
+                  "string",
+                  "null"
+                ]
+              },
+              "metadata": {
+                "type": "object",
+                "x-free-form": {
+                  "maxBytes": 8192,
+                  "maxNameLength": 64
+                },
+                "description": "Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters. Merged into the existing object (RFC 7396): a member with the value null is removed.",
+                "examples": [
+                  {
+                    "namespace": "lab-1"
+                  }
+                ]
               }
             }
           }
@@ -413,6 +690,228 @@ export const tools: Tool[] = [
     }
   },
   {
+    "name": "claimNextTask",
+    "description": "Claim the next task. Returns the task to work on next, and leases it to the worker: the ready task with the highest priority, then the earliest in the plan. No other worker gets it until the lease expires. With `done`, completes the previous task in the same transaction. If no task is ready, `task` is null and `progress` shows why.",
+    "parameters": {
+      "type": "object",
+      "properties": {
+        "worker": {
+          "maxLength": 128,
+          "description": "The name of the worker, 1 to 128 characters: unique among the agents that work on the plan, and the same after a restart.",
+          "examples": [
+            "agent-1"
+          ],
+          "minLength": 1,
+          "pattern": "\\S",
+          "type": "string"
+        },
+        "session_id": {
+          "description": "Only tasks of this session.",
+          "examples": [
+            "550e8400-e29b-41d4-a716-446655440001"
+          ],
+          "type": "string",
+          "format": "uuid"
+        },
+        "batch_id": {
+          "description": "Only tasks of this batch.",
+          "examples": [
+            "019b0f3e-7c00-7000-8000-0000000000b1"
+          ],
+          "type": "string",
+          "format": "uuid"
+        },
+        "lease_seconds": {
+          "minimum": 10,
+          "maximum": 86400,
+          "default": 900,
+          "description": "After how many seconds another worker can claim the task, from 10 to 86400. Renew the lease before that, about every third of this time.",
+          "type": "integer"
+        },
+        "done": {
+          "additionalProperties": false,
+          "description": "The task that the worker has finished. It is completed and the next one claimed in one transaction, so the next can be a task that waited for it. If its lease is lost, nothing happens.",
+          "type": "object",
+          "required": [
+            "task_id",
+            "token"
+          ],
+          "properties": {
+            "task_id": {
+              "description": "The task that is completed.",
+              "examples": [
+                "019b0f3e-7c00-7000-8000-000000000001"
+              ],
+              "type": "string",
+              "format": "uuid"
+            },
+            "token": {
+              "description": "The token of its lease.",
+              "examples": [
+                "0b3f8a52-6a0e-4c6e-9b7f-3d1c2a4e5f60"
+              ],
+              "type": "string",
+              "format": "uuid"
+            },
+            "result": {
+              "maxLength": 4000,
+              "description": "What came of it: up to 4000 characters, or null. Usually sent with `\"status\": \"completed\"`.",
+              "examples": [
+                "Pod nginx가 Running 상태입니다."
+              ],
+              "type": [
+                "string",
+                "null"
+              ]
+            },
+            "metadata": {
+              "type": "object",
+              "x-free-form": {
+                "maxBytes": 8192,
+                "maxNameLength": 64
+              },
+              "description": "Merged into the metadata of the completed task (RFC 7396).",
+              "examples": [
+                {
+                  "namespace": "lab-1"
+                }
+              ]
+            }
+          }
+        },
+        "resume": {
+          "default": false,
+          "description": "Whether to return the task that this worker holds already, if it holds one, with a new token. The old token is lost. Use it after a restart, or when a response was lost.",
+          "type": "boolean"
+        },
+        "max_attempts": {
+          "minimum": 1,
+          "maximum": 100,
+          "description": "Leaves out tasks that were claimed this often, from 1 to 100.",
+          "type": "integer"
+        }
+      },
+      "required": [
+        "worker"
+      ],
+      "additionalProperties": false
+    }
+  },
+  {
+    "name": "claimTask",
+    "description": "Claim a task. Leases this task to the worker, also before its `not_before`. To work through a plan, claim the next task instead.",
+    "parameters": {
+      "type": "object",
+      "properties": {
+        "task_id": {
+          "description": "The id of the task.",
+          "examples": [
+            "019b0f3e-7c00-7000-8000-000000000001"
+          ],
+          "type": "string",
+          "format": "uuid"
+        },
+        "worker": {
+          "maxLength": 128,
+          "description": "The name of the worker, 1 to 128 characters: unique among the agents that work on the plan, and the same after a restart.",
+          "examples": [
+            "agent-1"
+          ],
+          "minLength": 1,
+          "pattern": "\\S",
+          "type": "string"
+        },
+        "lease_seconds": {
+          "minimum": 10,
+          "maximum": 86400,
+          "default": 900,
+          "description": "After how many seconds another worker can claim the task, from 10 to 86400. Renew the lease before that, about every third of this time.",
+          "type": "integer"
+        }
+      },
+      "required": [
+        "task_id",
+        "worker"
+      ],
+      "additionalProperties": false
+    }
+  },
+  {
+    "name": "renewLease",
+    "description": "Renew a lease. Makes the lease last `lease_seconds` from now, also if it has expired and nobody has claimed the task since. The `updated_at` of the task stays.",
+    "parameters": {
+      "type": "object",
+      "properties": {
+        "task_id": {
+          "description": "The id of the task.",
+          "examples": [
+            "019b0f3e-7c00-7000-8000-000000000001"
+          ],
+          "type": "string",
+          "format": "uuid"
+        },
+        "token": {
+          "description": "The token of the lease.",
+          "examples": [
+            "0b3f8a52-6a0e-4c6e-9b7f-3d1c2a4e5f60"
+          ],
+          "type": "string",
+          "format": "uuid"
+        },
+        "lease_seconds": {
+          "minimum": 10,
+          "maximum": 86400,
+          "default": 900,
+          "description": "After how many seconds another worker can claim the task, from 10 to 86400. Renew the lease before that, about every third of this time.",
+          "type": "integer"
+        }
+      },
+      "required": [
+        "task_id",
+        "token"
+      ],
+      "additionalProperties": false
+    }
+  },
+  {
+    "name": "releaseTask",
+    "description": "Release a task. Gives a claimed task back: it is `pending` again. With `not_before`, it becomes ready only then.",
+    "parameters": {
+      "type": "object",
+      "properties": {
+        "task_id": {
+          "description": "The id of the task.",
+          "examples": [
+            "019b0f3e-7c00-7000-8000-000000000001"
+          ],
+          "type": "string",
+          "format": "uuid"
+        },
+        "token": {
+          "description": "The token of the lease.",
+          "examples": [
+            "0b3f8a52-6a0e-4c6e-9b7f-3d1c2a4e5f60"
+          ],
+          "type": "string",
+          "format": "uuid"
+        },
+        "not_before": {
+          "description": "When it becomes ready again, such as a retry in ten minutes. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.",
+          "examples": [
+            "2025-12-06T10:25:00Z"
+          ],
+          "type": "string",
+          "format": "date-time"
+        }
+      },
+      "required": [
+        "task_id",
+        "token"
+      ],
+      "additionalProperties": false
+    }
+  },
+  {
     "name": "createBatch",
     "description": "Create a batch of tasks. Saves a learning path: creates up to 500 tasks in one transaction, in the order in which to work on them.",
     "parameters": {
@@ -440,6 +939,19 @@ export const tools: Tool[] = [
             "null"
           ]
         },
+        "metadata": {
+          "type": "object",
+          "x-free-form": {
+            "maxBytes": 8192,
+            "maxNameLength": 64
+          },
+          "description": "Anything that the agent wants to keep with the batch: a JSON object of up to 8 KiB.",
+          "examples": [
+            {
+              "namespace": "lab-1"
+            }
+          ]
+        },
         "tasks": {
           "minItems": 1,
           "maxItems": 500,
@@ -447,15 +959,19 @@ export const tools: Tool[] = [
           "type": "array",
           "items": {
             "additionalProperties": false,
-            "description": "A new task. Only `title` is required.",
+            "description": "A new task of a batch. Only `title` is required.",
             "examples": [
               {
+                "key": "create-pod",
                 "title": "nginx Pod 생성하기",
-                "description": "kubectl run 명령어로 nginx Pod 생성",
-                "status": "pending",
-                "priority": "high",
-                "due_date": "2025-12-07T23:59:59Z",
-                "session_id": "550e8400-e29b-41d4-a716-446655440001"
+                "priority": "high"
+              },
+              {
+                "key": "read-logs",
+                "title": "Pod 로그 확인하기",
+                "blocked_by": [
+                  "create-pod"
+                ]
               }
             ],
             "type": "object",
@@ -463,6 +979,16 @@ export const tools: Tool[] = [
               "title"
             ],
             "properties": {
+              "key": {
+                "description": "The name of the task in its batch, unique there: 1 to 64 characters of `A-Za-z0-9_.-`. Other tasks of the batch can name it in `blocked_by`. It cannot be changed.",
+                "examples": [
+                  "create-pod"
+                ],
+                "type": [
+                  "string",
+                  "null"
+                ]
+              },
               "title": {
                 "maxLength": 255,
                 "description": "What to do: 1 to 255 characters, not only whitespace.",
@@ -524,8 +1050,57 @@ export const tools: Tool[] = [
                 ],
                 "format": "date-time"
               },
+              "not_before": {
+                "description": "When it becomes ready at the earliest, such as a review in three days; null for now. Only claims wait for it. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.",
+                "examples": [
+                  "2025-12-09T09:00:00Z"
+                ],
+                "type": [
+                  "string",
+                  "null"
+                ],
+                "format": "date-time"
+              },
+              "result": {
+                "maxLength": 4000,
+                "description": "What came of it: up to 4000 characters, or null. Usually sent with `\"status\": \"completed\"`.",
+                "examples": [
+                  "Pod nginx가 Running 상태입니다."
+                ],
+                "type": [
+                  "string",
+                  "null"
+                ]
+              },
+              "metadata": {
+                "type": "object",
+                "x-free-form": {
+                  "maxBytes": 8192,
+                  "maxNameLength": 64
+                },
+                "description": "Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters.",
+                "examples": [
+                  {
+                    "namespace": "lab-1"
+                  }
+                ]
+              },
+              "blocked_by": {
+                "minItems": 0,
+                "maxItems": 50,
+                "description": "The tasks that must be completed first, up to 50: by their `key` in the same batch, also of tasks further down, or by the id of an existing task of the session.",
+                "type": "array",
+                "items": {
+                  "maxLength": 64,
+                  "description": "A `key` of the batch, or the id of an existing task of the session.",
+                  "examples": [
+                    "create-pod"
+                  ],
+                  "type": "string"
+                }
+              },
               "session_id": {
-                "description": "The session of the agent: a UUID that it generates once and sends with every call. In a batch, this field is accepted but has no effect: tasks of a batch have the session of the batch.",
+                "description": "Accepted but has no effect: tasks of a batch have its session.",
                 "examples": [
                   "550e8400-e29b-41d4-a716-446655440001"
                 ],
@@ -611,6 +1186,210 @@ export const tools: Tool[] = [
       ],
       "additionalProperties": false
     }
+  },
+  {
+    "name": "extendBatch",
+    "description": "Append tasks to a batch. Appends up to 500 tasks to a plan, in one transaction; a batch has at most 2000. Their `blocked_by` can name the keys of all tasks of the batch. Returns the whole batch.",
+    "parameters": {
+      "type": "object",
+      "properties": {
+        "batch_id": {
+          "description": "The id of the batch.",
+          "examples": [
+            "019b0f3e-7c00-7000-8000-0000000000b1"
+          ],
+          "type": "string",
+          "format": "uuid"
+        },
+        "tasks": {
+          "minItems": 1,
+          "maxItems": 500,
+          "description": "The tasks to append, 1 to 500.",
+          "type": "array",
+          "items": {
+            "additionalProperties": false,
+            "description": "A new task of a batch. Only `title` is required.",
+            "examples": [
+              {
+                "key": "create-pod",
+                "title": "nginx Pod 생성하기",
+                "priority": "high"
+              },
+              {
+                "key": "read-logs",
+                "title": "Pod 로그 확인하기",
+                "blocked_by": [
+                  "create-pod"
+                ]
+              }
+            ],
+            "type": "object",
+            "required": [
+              "title"
+            ],
+            "properties": {
+              "key": {
+                "description": "The name of the task in its batch, unique there: 1 to 64 characters of `A-Za-z0-9_.-`. Other tasks of the batch can name it in `blocked_by`. It cannot be changed.",
+                "examples": [
+                  "create-pod"
+                ],
+                "type": [
+                  "string",
+                  "null"
+                ]
+              },
+              "title": {
+                "maxLength": 255,
+                "description": "What to do: 1 to 255 characters, not only whitespace.",
+                "examples": [
+                  "Pod 개념 이해하기"
+                ],
+                "minLength": 1,
+                "pattern": "\\S",
+                "type": "string"
+              },
+              "description": {
+                "maxLength": 1000,
+                "description": "How to do it: up to 1000 characters, or null.",
+                "examples": [
+                  "kubectl run 명령어로 nginx Pod 생성"
+                ],
+                "type": [
+                  "string",
+                  "null"
+                ]
+              },
+              "status": {
+                "type": "string",
+                "enum": [
+                  "pending",
+                  "in_progress",
+                  "completed"
+                ],
+                "description": "The state of the task: `pending` (not started), `in_progress` or `completed`.",
+                "examples": [
+                  "pending"
+                ],
+                "default": "pending"
+              },
+              "priority": {
+                "description": "How important it is: `high` (required for the next step), `medium` (helpful) or `low` (optional); null if not set.",
+                "examples": [
+                  "high"
+                ],
+                "type": [
+                  "string",
+                  "null"
+                ],
+                "enum": [
+                  "high",
+                  "medium",
+                  "low",
+                  null
+                ]
+              },
+              "due_date": {
+                "description": "When it is due; null for no due date. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.",
+                "examples": [
+                  "2025-12-07T23:59:59Z"
+                ],
+                "type": [
+                  "string",
+                  "null"
+                ],
+                "format": "date-time"
+              },
+              "not_before": {
+                "description": "When it becomes ready at the earliest, such as a review in three days; null for now. Only claims wait for it. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.",
+                "examples": [
+                  "2025-12-09T09:00:00Z"
+                ],
+                "type": [
+                  "string",
+                  "null"
+                ],
+                "format": "date-time"
+              },
+              "result": {
+                "maxLength": 4000,
+                "description": "What came of it: up to 4000 characters, or null. Usually sent with `\"status\": \"completed\"`.",
+                "examples": [
+                  "Pod nginx가 Running 상태입니다."
+                ],
+                "type": [
+                  "string",
+                  "null"
+                ]
+              },
+              "metadata": {
+                "type": "object",
+                "x-free-form": {
+                  "maxBytes": 8192,
+                  "maxNameLength": 64
+                },
+                "description": "Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters.",
+                "examples": [
+                  {
+                    "namespace": "lab-1"
+                  }
+                ]
+              },
+              "blocked_by": {
+                "minItems": 0,
+                "maxItems": 50,
+                "description": "The tasks that must be completed first, up to 50: by their `key` in the same batch, also of tasks further down, or by the id of an existing task of the session.",
+                "type": "array",
+                "items": {
+                  "maxLength": 64,
+                  "description": "A `key` of the batch, or the id of an existing task of the session.",
+                  "examples": [
+                    "create-pod"
+                  ],
+                  "type": "string"
+                }
+              },
+              "session_id": {
+                "description": "Accepted but has no effect: tasks of a batch have its session.",
+                "examples": [
+                  "550e8400-e29b-41d4-a716-446655440001"
+                ],
+                "type": [
+                  "string",
+                  "null"
+                ],
+                "format": "uuid"
+              }
+            }
+          }
+        }
+      },
+      "required": [
+        "batch_id",
+        "tasks"
+      ],
+      "additionalProperties": false
+    }
+  },
+  {
+    "name": "getSession",
+    "description": "Get the state of a session. Returns where things stand: the progress, the next task, the tasks in progress, and what was completed last. The one call to make after an agent has lost its context.",
+    "parameters": {
+      "type": "object",
+      "properties": {
+        "session_id": {
+          "description": "The session of the agent.",
+          "examples": [
+            "550e8400-e29b-41d4-a716-446655440001"
+          ],
+          "type": "string",
+          "format": "uuid"
+        }
+      },
+      "required": [
+        "session_id"
+      ],
+      "additionalProperties": false
+    }
   }
 ]
 
@@ -624,11 +1403,18 @@ export const calls: Record<string, Call> = {
   listTasks: (client, query, options) => client.tasks.list(query, options),
   getTask: (client, { task_id }, options) => client.tasks.get(task_id, options),
   updateTask: (client, { task_id, ...body }, options) => client.tasks.update(task_id, body, options),
+  patchTask: (client, { task_id, ...body }, options) => client.tasks.patch(task_id, body, options),
   deleteTask: (client, { task_id }, options) => client.tasks.delete(task_id, options),
   bulkUpdateTasks: (client, { tasks }, options) => client.tasks.bulkUpdate(tasks, options),
   bulkDeleteTasks: (client, { ids }, options) => client.tasks.bulkDelete(ids, options),
+  claimNextTask: (client, body, options) => client.claims.claimNextTask(body, options),
+  claimTask: (client, { task_id, ...body }, options) => client.claims.claimTask(task_id, body, options),
+  renewLease: (client, { task_id, ...body }, options) => client.claims.renewLease(task_id, body, options),
+  releaseTask: (client, { task_id, ...body }, options) => client.claims.releaseTask(task_id, body, options),
   createBatch: (client, body, options) => client.batches.create(body, options),
   listBatches: (client, query, options) => client.batches.list(query, options),
   latestBatch: (client, query, options) => client.batches.latest(query, options),
   getBatch: (client, { batch_id }, options) => client.batches.get(batch_id, options),
+  extendBatch: (client, { batch_id, tasks }, options) => client.batches.extend(batch_id, tasks, options),
+  getSession: (client, { session_id }, options) => client.sessions.get(session_id, options),
 }

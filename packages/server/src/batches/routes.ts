@@ -5,12 +5,20 @@ import { sessionFor } from '../access/session.js'
 import { toJson } from '../db/json.js'
 import { loadOfList, needsScan } from '../http/admission.js'
 import { pageOf } from '../http/paging.js'
-import { ApiError, commonProblems, createProblems, problems } from '../http/problem.js'
+import { ApiError, commonProblems, createProblems, problems, validationError } from '../http/problem.js'
 import { ref, refOrNull, success } from '../http/schemas.js'
 import { CreateHeaders, createOnceFrom, replayedHeader } from '../idempotency/header.js'
 import type { Metrics } from '../telemetry/metrics.js'
-import { Batch, BatchCreate, BatchListQuery, BatchPage, BatchParams, LatestBatchQuery } from './schemas.js'
-import { type BatchStore, MAX_PAGE_BYTES } from './store.js'
+import {
+  Batch,
+  BatchCreate,
+  BatchExtend,
+  BatchListQuery,
+  BatchPage,
+  BatchParams,
+  LatestBatchQuery,
+} from './schemas.js'
+import { BatchFull, type BatchStore, BatchTooLarge, MAX_BYTES, MAX_TASKS, UnknownBatch } from './store.js'
 
 const tags = ['batches']
 
@@ -21,6 +29,7 @@ interface BatchRoutesOptions {
 
 export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async (app, { store, metrics }) => {
   const createOnce = createOnceFrom(app, BatchCreate)
+  const extendOnce = createOnceFrom(app, BatchExtend)
   app.post(
     '',
     {
@@ -35,7 +44,7 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
         body: ref(BatchCreate),
         response: {
           201: success('The new batch with its tasks.', ref(Batch), replayedHeader),
-          ...problems(...createProblems, ...commonProblems),
+          ...problems('task_blocked', 'dependency_cycle', ...createProblems, ...commonProblems),
         },
       },
     },
@@ -73,10 +82,11 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
       }
       const { items, largest, total } = await store.list(caller, query)
       if (items === null) {
-        const fitting = Math.floor(MAX_PAGE_BYTES / largest)
+        const fitting = Math.floor(MAX_BYTES / largest)
+        const advice = fitting > 0 ? `Send \`limit=${fitting}\` or less, or list` : 'List'
         throw new ApiError(
           'answer_too_large',
-          `These batches have more than 8 MiB of JSON. Send \`limit=${fitting}\` or less, or list their tasks with GET /api/v1/tasks?batch_id=<id>.`,
+          `These batches have more than 8 MiB of JSON. ${advice} their tasks with GET /api/v1/tasks?batch_id=<id>.`,
         )
       }
       return pageOf({ items, total }, query)
@@ -96,11 +106,12 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
         querystring: LatestBatchQuery,
         response: {
           200: success('The latest batch, or null.', refOrNull(Batch)),
-          ...problems(...commonProblems),
+          ...problems('answer_too_large', ...commonProblems),
         },
       },
     },
-    async (request) => (await store.latest(request.caller, request.query.session_id)) ?? toJson(null),
+    async (request) =>
+      (await store.latest(request.caller, request.query.session_id).catch(explain)) ?? toJson(null),
   )
 
   app.get(
@@ -115,14 +126,65 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
         params: BatchParams,
         response: {
           200: success('The batch.', ref(Batch)),
-          ...problems('batch_not_found', ...commonProblems),
+          ...problems('batch_not_found', 'answer_too_large', ...commonProblems),
         },
       },
     },
     async (request) => {
-      const batch = await store.get(request.caller, request.params.batch_id)
+      const batch = await store.get(request.caller, request.params.batch_id).catch(explain)
       if (batch === undefined) throw new ApiError('batch_not_found')
       return batch
     },
   )
+
+  app.post(
+    '/:batch_id/tasks',
+    {
+      config: { load: 'ordinary' },
+      schema: {
+        operationId: 'extendBatch',
+        tags,
+        summary: 'Append tasks to a batch',
+        description: `Appends up to 500 tasks to a plan, in one transaction; a batch has at most ${MAX_TASKS}. Their \`blocked_by\` can name the keys of all tasks of the batch. Returns the whole batch.`,
+        params: BatchParams,
+        headers: CreateHeaders,
+        body: ref(BatchExtend),
+        response: {
+          201: success('The batch with all its tasks.', ref(Batch), replayedHeader),
+          ...problems(
+            'batch_not_found',
+            'task_blocked',
+            'dependency_cycle',
+            'answer_too_large',
+            ...createProblems,
+            ...commonProblems,
+          ),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { caller, params, body } = request
+      const batch = await extendOnce(request, reply, (once) =>
+        store.extend(caller, params.batch_id, body.tasks, once),
+      ).catch(explain)
+      metrics.created(batch.outcome, body.tasks)
+      return batch.json
+    },
+  )
+}
+
+/** Throws the error for the caller. */
+function explain(error: unknown): never {
+  if (error instanceof UnknownBatch) throw new ApiError('batch_not_found')
+  if (error instanceof BatchTooLarge) {
+    throw new ApiError(
+      'answer_too_large',
+      'The batch has more than 8 MiB of JSON. List its tasks with GET /api/v1/tasks?batch_id=<id>.',
+    )
+  }
+  if (error instanceof BatchFull) {
+    const message = `must have at most ${error.room} items: a batch has at most ${MAX_TASKS} tasks. Create another batch`
+    throw validationError([{ in: 'body', path: 'tasks', message }])
+  }
+  throw error
 }

@@ -1,11 +1,12 @@
 /**
- * The statements on batches, each call one statement. Their tasks are those of the task store, and like that one a store
+ * The statements on batches, each call one statement unless it appends or names blockers outside of the batch. Their tasks are those of the task store, and like that one a store
  * is cheap to make, also in a transaction.
  */
-import { and, eq, type Placeholder, type SQL, type Subquery, sql } from 'drizzle-orm'
+import { and, eq, type Placeholder, type SQL, sql, type WithSubquery } from 'drizzle-orm'
+import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { StoreDb } from '../db/database.js'
 import { newId } from '../db/ids.js'
-import { type Json, rowAsJson, rowsAsJson, toJson, type Versioned } from '../db/json.js'
+import { type Json, toJson, type Versioned } from '../db/json.js'
 import { columnsOf, isOwn, ordering, plain, timestamp, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { batches, tasks } from '../db/tables.js'
@@ -19,7 +20,11 @@ import {
   type OnceValues,
   unclaimed,
 } from '../idempotency/record.js'
-import { taskColumns } from '../tasks/columns.js'
+import { taskFields } from '../tasks/columns.js'
+import { assertDependencies, resolveBlockers } from '../tasks/dependencies.js'
+import { progressOf } from '../tasks/progress.js'
+import { hasOpenBlocker } from '../tasks/ready.js'
+import type { TaskPlan } from '../tasks/schemas.js'
 import { insertPlanned, newTask, plannedTasks } from '../tasks/store.js'
 import type { Batch, BatchCreate, BatchListQuery } from './schemas.js'
 
@@ -28,30 +33,40 @@ export const batchColumns = {
   id: plain(batches.id),
   session_id: plain(batches.session_id),
   reason: plain(batches.reason),
+  metadata: plain(batches.metadata),
   created_at: timestamp(batches.created_at),
 } satisfies {
-  [Name in keyof (typeof batches.$inferSelect & Omit<Batch, 'tasks'>)]: SQL.Aliased<Batch[Name]>
+  [Name in keyof (typeof batches.$inferSelect & Omit<Batch, 'tasks' | 'progress'>)]: SQL.Aliased<Batch[Name]>
 }
 
-/** A batch in responses, with tasks that a subquery finds. */
-const withTasks = (plan: Subquery) => ({
-  ...batchColumns,
-  tasks: sql`(select ${rowsAsJson(plan)} from ${plan})`.as('tasks'),
-})
+const named = (fields: Record<string, SQL.Aliased>) =>
+  sql.join(
+    Object.entries(fields).map(([name, field]) => sql`${field.sql} as ${sql.identifier(name)}`),
+    sql`, `,
+  )
 
-const storedBatch = withTasks(
-  qb
-    .select(taskColumns)
-    .from(tasks)
-    .where(eq(tasks.batch_id, batches.id))
-    .orderBy(tasks.position, tasks.id)
-    .as('plan'),
-)
+/**
+ * A row named `batches` as JSON, with the progress of its tasks and the tasks.
+ *
+ * @param plan SQL for its tasks in order, with all their columns and `is_blocked`.
+ */
+const batchJson = (plan: SQL) => sql<Json<Batch>>`(
+  select row_to_json(batch)::text from (
+    select ${named(batchColumns)}, plan.progress, plan.tasks from (
+      select coalesce(json_agg(task), '[]') as tasks, ${progressOf(sql`is_blocked`)} as progress
+      from (${plan}) as tasks, lateral (select ${named(taskFields(sql`is_blocked`))}) as task
+    ) as plan
+  ) as batch)`
+
+const storedBatch = batchJson(sql`
+  select *, ${hasOpenBlocker()} as is_blocked from ${tasks}
+  where ${tasks.batch_id} = ${batches.id} order by ${tasks.position}, ${tasks.id}`)
 
 interface NewBatch {
   id: string
   session_id: string | null
   reason: string | null
+  metadata: string
   /** The tasks, as a JSON array. */
   rows: string
 }
@@ -61,15 +76,19 @@ const insertion = ($: { [Name in keyof NewBatch]: Placeholder }, claimed: typeof
   // Batch and tasks are created in the same statement, and so at the same time.
   const plannedBatch = qb.$with('planned_batch', {}).as(sql`
     select ${$.id}::uuid as id, ${$.session_id}::uuid as session_id, ${$.reason}::text as reason,
-           now()::timestamptz(3) as created_at`)
-  const plan = qb.select(taskColumns).from(sql`planned`).orderBy(sql`position`).as('plan')
-  const batch = qb.select(withTasks(plan)).from(sql`planned_batch`).as('batch')
+           ${$.metadata}::jsonb as metadata, now()::timestamptz(3) as created_at`)
+  // A blocker is in the same plan or stored.
+  const isBlocked = sql`blocked_by <> '{}' and (
+    exists (select from unnest(blocked_by) as blocker
+            where blocker in (select id from planned where status <> 'completed'))
+    or has_open_blocker(blocked_by))`
+  const json = batchJson(sql`select *, ${isBlocked} as is_blocked from planned order by position`)
   const response = qb
     .$with('response')
     .as(
       qb
-        .select({ json: rowAsJson<Batch>(batch), version: sql<string>`batch.created_at`.as('version') })
-        .from(batch),
+        .select({ json: json.as('json'), version: sql<string>`created_at`.as('version') })
+        .from(sql`planned_batch as batches`),
     )
   const { subqueries, isFirst } = claimed(response)
   const created = qb.$with('created').as(
@@ -92,14 +111,33 @@ const insertOnce = statement<NewBatch & OnceValues, Versioned<Batch>>(($) =>
   insertion($, (response) => claim(response, $)),
 )
 
-const select = statement<{ id: string } & Visible, { json: Json<Batch> }>(($) => {
-  const batch = qb
-    .select(storedBatch)
+/** The JSON of batches in a response has at most this many bytes; 8 MiB with the other fields of a page. */
+export const MAX_BYTES = 8 * 2 ** 20 - 1024
+
+/** So many tasks fit into {@link MAX_BYTES}: the largest has 50 kB of JSON. */
+const FEW_TASKS = sql.raw('160')
+
+/** The bytes of the tasks of a row named `batches` as JSON, which is not put together for that. */
+const bytesOfTasks = sql`(
+  select coalesce(sum(octet_length(row_to_json(${tasks})::text)), 0) from ${tasks}
+  where ${tasks.batch_id} = ${batches.id})`
+
+/** A batch as JSON, or null if it has more than {@link MAX_BYTES}. */
+const jsonUnlessTooLarge = sql<Json<Batch> | null>`
+  case when exists (select from ${tasks} where ${tasks.batch_id} = ${batches.id} offset ${FEW_TASKS})
+        and ${bytesOfTasks} > ${sql.raw(String(MAX_BYTES))}
+       then null else ${storedBatch} end`.as('json')
+
+interface Found {
+  json: Json<Batch> | null
+}
+
+const select = statement<{ id: string } & Visible, Found>(($) =>
+  qb
+    .select({ json: jsonUnlessTooLarge })
     .from(batches)
-    .where(and(eq(batches.id, $.id), isOwn(batches.session_id, $.own_sessions)))
-    .as('batch')
-  return qb.select({ json: rowAsJson<Batch>(batch) }).from(batch)
-})
+    .where(and(eq(batches.id, $.id), isOwn(batches.session_id, $.own_sessions))),
+)
 
 interface Filters extends Visible {
   session_id?: string | undefined
@@ -111,109 +149,150 @@ const filterOf = ($: { session_id?: Placeholder; own_sessions?: Placeholder }) =
 /** Batches, newest first. */
 const newestFirst = (filter: SQL | undefined) =>
   qb
-    .select(storedBatch)
+    .select()
     .from(batches)
     .where(filter)
     .orderBy(...ordering(batches.created_at, batches.id, 'desc'))
 
-const selectLatest = statement<Filters, { json: Json<Batch> }>(($) => {
-  const latest = newestFirst(filterOf($)).limit(1).as('latest')
-  return qb.select({ json: rowAsJson<Batch>(latest) }).from(latest)
+const selectLatest = statement<Filters, Found>(($) => {
+  const latest = newestFirst(filterOf($)).limit(1).as('batches')
+  return qb.select({ json: jsonUnlessTooLarge }).from(latest)
 })
 
-/** The JSON of a page of batches has at most this many bytes; 8 MiB with the other fields of the page. */
-export const MAX_PAGE_BYTES = 8 * 2 ** 20 - 1024
-
 export interface BatchPage {
-  /** Null if they have more than {@link MAX_PAGE_BYTES}. */
+  /** Null if they have more than {@link MAX_BYTES}. */
   items: Json<Batch[]> | null
-  /** The bytes of the largest batch of the page. */
+  /** The bytes of the largest batch of the page, if there are many tasks. */
   largest: number
   total: number
 }
 
+/** The batches of a page as a JSON array. */
+const itemsOf = (page: WithSubquery) => sql`(
+  select '[' || coalesce(string_agg(json, ','), '') || ']'
+  from (select ${storedBatch} as json from ${page} as batches) as rows)`
+
 const selectPage = statement<Filters & { limit: number; offset: number }, BatchPage>(($) => {
   const filter = filterOf($)
-  const page = newestFirst(filter).limit($.limit).offset($.offset).as('page')
-  const rows = qb.$with('rows').as(qb.select({ json: rowAsJson<Batch>(page) }).from(page))
-  const size = qb
-    .select({
-      bytes: sql`sum(octet_length(${rows.json}))`.as('bytes'),
-      largest: sql`max(octet_length(${rows.json}))`.as('largest'),
-    })
-    .from(rows)
-    .as('size')
+  const page = qb.$with('page').as(newestFirst(filter).limit($.limit).offset($.offset))
+  const sizes = sql`(
+    select coalesce(sum(bytes), 0) as bytes, coalesce(max(bytes), 0)::int as largest
+    from (select ${bytesOfTasks} as bytes from ${page} as batches
+          where (select count(*) from (
+            select from ${page} as one join ${tasks} on ${tasks.batch_id} = one.id limit ${FEW_TASKS} + 1
+          ) as few) > ${FEW_TASKS}) as each) as sizes`
   const total = qb.select({ total: sql`count(*)::int` }).from(batches).where(filter)
-  // A subquery in a case is run only if it is needed, unlike an aggregate.
   const items = sql<Json<Batch[]> | null>`
-    case when ${size.bytes} > ${MAX_PAGE_BYTES} then null
-         else (select '[' || coalesce(string_agg(json, ','), '') || ']' from ${rows}) end`
+    case when bytes > ${sql.raw(String(MAX_BYTES))} then null
+         else ${itemsOf(page)} end`
   const found = qb
-    .with(rows)
+    .with(page)
     .select({
       total: sql<number>`(${total})`.as('total'),
-      largest: sql<number>`coalesce(${size.largest}, 0)`.as('largest'),
+      largest: sql<number>`largest`.as('largest'),
       items: items.as('items'),
     })
-    .from(size)
+    .from(sizes)
     .as('found')
   // Begins with `select`, by which the embedded database knows that it only reads.
   return qb.select({ total: found.total, largest: found.largest, items: found.items }).from(found)
 })
 
-/** The most bytes of text that a page of batches has in the database for an ordinary request. */
+/** The most bytes that the tasks of a page of batches have in the database for an ordinary request. */
 const MOST_BYTES = 2 ** 20
 
 /**
- * The same page; no items if it takes more than {@link MOST_ROWS} or {@link MOST_BYTES}. What passes fits the limit of a
- * page: in JSON, a byte of text has six bytes at most, and the other fields of a row less than 500.
+ * The same page; no items if it takes more than {@link MOST_ROWS} or {@link MOST_BYTES}. What passes fits {@link MAX_BYTES}: in
+ * JSON, a byte of text has six bytes at most, and the other fields of a row less than 1000.
  */
 const selectFew = statement<
   Filters & { limit: number; offset: number },
   { items: Json<Batch[]> | null; total: number }
 >(($) => {
   const filter = filterOf($)
-  const page = newestFirst(filter).limit($.limit).offset($.offset).as('page')
+  const page = qb.$with('page').as(newestFirst(filter).limit($.limit).offset($.offset))
   const all = qb
     .select({ id: batches.id })
     .from(batches)
     .where(filter)
     .limit(MOST_ROWS + 1)
     .as('all')
-  const chosen = qb.$with('chosen').as(
-    qb
-      .select({ id: batches.id, reason: batches.reason })
-      .from(batches)
-      .where(filter)
-      .orderBy(...ordering(batches.created_at, batches.id, 'desc'))
-      .limit($.limit)
-      .offset($.offset),
-  )
-  const some = qb
-    .select({
-      bytes: sql`octet_length(${tasks.title}) + coalesce(octet_length(${tasks.description}), 0)`.as('bytes'),
-    })
-    .from(chosen)
-    .innerJoin(tasks, eq(tasks.batch_id, chosen.id))
-    .limit(MOST_ROWS + 1)
-    .as('some')
-  const size = qb
-    .with(chosen)
-    .select({
-      total: sql<number>`(select count(*)::int from ${all})`.as('total'),
-      read: sql`count(*)`.as('read'),
-      bytes: sql`coalesce(sum(bytes), 0) + (select coalesce(sum(octet_length(reason)), 0) from ${chosen})`.as(
-        'bytes',
-      ),
-    })
-    .from(some)
-    .as('size')
+  const few = sql`(
+    select ${bytesOf([tasks.title, tasks.description, tasks.result])} + octet_length(${tasks.metadata}::text)
+           + 40 * cardinality(${tasks.blocked_by}) as bytes
+    from ${page} as batches join ${tasks} on ${tasks.batch_id} = ${batches.id}
+    limit ${sql.raw(String(MOST_ROWS + 1))}) as few`
+  const size = sql`(
+    select (select count(*)::int from ${all}) as total, count(*) as read,
+           coalesce(sum(bytes), 0) + (
+             select coalesce(sum(${bytesOf([batches.reason])} + octet_length(${batches.metadata}::text)), 0)
+             from ${page} as batches) as bytes
+    from ${few}) as size`
   const [rows, bytes] = [sql.raw(String(MOST_ROWS)), sql.raw(String(MOST_BYTES))]
   const items = sql<Json<Batch[]> | null>`
-    case when ${size.total} <= ${rows} and ${size.read} <= ${rows} and ${size.bytes} <= ${bytes}
-         then (select ${rowsAsJson(page)}::text from ${page}) end`
-  return qb.select({ total: size.total, items: items.as('items') }).from(size)
+    case when total <= ${rows} and read <= ${rows} and bytes <= ${bytes} then ${itemsOf(page)} end`
+  const found = qb
+    .with(page)
+    .select({ total: sql<number>`total`.as('total'), items: items.as('items') })
+    .from(size)
+    .as('found')
+  // Begins with `select`, by which the embedded database knows that it only reads.
+  return qb.select({ total: found.total, items: found.items }).from(found)
 })
+
+const bytesOf = (texts: PgColumn[]) =>
+  sql.join(
+    texts.map((text) => sql`coalesce(octet_length(${text}), 0)`),
+    sql` + `,
+  )
+
+/** Locks a batch: two calls that append to it would not know each other's keys. */
+const lock = statement<{ id: string } & Visible, { session_id: string | null }>(($) =>
+  qb
+    .select({ session_id: batches.session_id })
+    .from(batches)
+    .where(and(eq(batches.id, $.id), isOwn(batches.session_id, $.own_sessions)))
+    .for('no key update'),
+)
+
+const selectKeys = statement<{ id: string }, { count: number; next: number; keys: string }>(($) =>
+  qb
+    .select({
+      count: sql<number>`count(*)::int`.as('count'),
+      next: sql<number>`coalesce(max(${tasks.position}), -1) + 1`.as('next'),
+      keys: sql<string>`
+        coalesce(json_object_agg(${tasks.key}, ${tasks.id}) filter (where ${tasks.key} is not null), '{}')::text`.as(
+        'keys',
+      ),
+    })
+    .from(tasks)
+    .where(eq(tasks.batch_id, $.id)),
+)
+
+const append = statement<{ rows: string }, { id: string }>(($) => {
+  const planned = plannedTasks($.rows)
+  const created = qb.$with('created').as(insertPlanned(sql`true`))
+  return qb
+    .with(planned, created)
+    .select({ id: sql<string>`id`.as('id') })
+    .from(created)
+})
+
+/** Most tasks of a batch. */
+export const MAX_TASKS = 2000
+
+/** There is no such batch. */
+export class UnknownBatch extends Error {}
+
+/** It would have more than {@link MAX_TASKS}. */
+export class BatchFull extends Error {
+  constructor(readonly room: number) {
+    super()
+  }
+}
+
+/** The JSON of a batch has more than {@link MAX_BYTES}. */
+export class BatchTooLarge extends Error {}
 
 export type BatchStore = ReturnType<typeof createBatchStore>
 
@@ -226,23 +305,52 @@ export function createBatchStore(db: StoreDb, idempotency: Idempotency) {
   return {
     /** Creates the batch with all its tasks, or nothing; with `once`, unless an earlier request has done so. */
     async create(
-      { session_id = null, reason = null, tasks: plan }: BatchCreate,
+      { session_id = null, reason = null, metadata = {}, tasks: plan }: BatchCreate,
       once?: Once,
     ): Promise<Creation<Batch>> {
       const id = newId()
-      const rows = plan.map((task, position) => ({ ...newTask(task, position), session_id, batch_id: id }))
-      const batch = { id, session_id, reason, rows: toJson(rows) }
-      if (once !== undefined) {
-        return idempotency.once(async (values) => (await insertOnce(db, { ...batch, ...values }))[0], once)
+      const { rows, ids, namesOthers } = planRows(plan, { session_id, batch_id: id })
+      const batch = { id, session_id, reason, metadata: toJson(metadata), rows }
+      const create = async (run: (db: StoreDb) => Promise<Versioned<Batch>[]>) => {
+        if (!namesOthers) return (await run(db))[0]
+        return db.inTransaction(async (transaction) => {
+          const [created] = await run(transaction)
+          if (created) await assertDependencies(transaction, ids)
+          return created
+        })
       }
-      const [created] = await insert(db, batch)
+      if (once !== undefined)
+        return idempotency.once((values) => create((db) => insertOnce(db, { ...batch, ...values })), once)
+      const created = await create((db) => insert(db, batch))
       return { outcome: 'created', ...created! }
     },
 
-    /** The batch, or undefined if there is none with this id. */
+    /**
+     * Appends tasks to a batch, all or none; with `once`, unless an earlier request has done so. Throws {@link UnknownBatch},
+     * {@link BatchFull} and {@link BatchTooLarge}.
+     */
+    async extend(caller: Caller, batch_id: string, plan: TaskPlan[], once?: Once): Promise<Creation<Batch>> {
+      return idempotency.onceInTransaction(async (transaction) => {
+        const id = batch_id.toLowerCase()
+        const [batch] = await lock(transaction, { id, ...visibleTo(caller) })
+        if (batch === undefined) throw new UnknownBatch()
+        const [stored] = await selectKeys(transaction, { id })
+        const room = MAX_TASKS - stored!.count
+        if (plan.length > room) throw new BatchFull(room)
+        const existing = new Map(Object.entries<string>(JSON.parse(stored!.keys)))
+        const { session_id } = batch
+        const { rows, ids } = planRows(plan, { session_id, batch_id: id }, stored!.next, existing)
+        await append(transaction, { rows })
+        await assertDependencies(transaction, ids)
+        const json = await jsonOf(select(transaction, { id }))
+        // A batch has no ETag.
+        return { json: json!, version: '' }
+      }, once)
+    },
+
+    /** The batch, or undefined if there is none with this id. Throws {@link BatchTooLarge}. */
     async get(caller: Caller, id: string): Promise<Json<Batch> | undefined> {
-      const [batch] = await select(db, { id, ...visibleTo(caller) })
-      return batch?.json
+      return jsonOf(select(db, { id, ...visibleTo(caller) }))
     },
 
     /** A page of batches, newest first, and how many there are in all. */
@@ -271,10 +379,35 @@ export function createBatchStore(db: StoreDb, idempotency: Idempotency) {
       return items === null ? undefined : { items, total }
     },
 
-    /** The newest batch, or undefined if there is none. */
+    /** The newest batch, or undefined if there is none. Throws {@link BatchTooLarge}. */
     async latest(caller: Caller, session_id: string | undefined): Promise<Json<Batch> | undefined> {
-      const [batch] = await selectLatest(db, { session_id, ...visibleTo(caller) })
-      return batch?.json
+      return jsonOf(selectLatest(db, { session_id, ...visibleTo(caller) }))
     },
+  }
+}
+
+async function jsonOf(found: Promise<Found[]>): Promise<Json<Batch> | undefined> {
+  const [batch] = await found
+  if (batch?.json === null) throw new BatchTooLarge()
+  return batch?.json
+}
+
+/** The rows of new tasks, whose blockers are ids, and whether some of these are not in the plan. */
+function planRows(
+  plan: TaskPlan[],
+  batch: { session_id: string | null; batch_id: string },
+  position = 0,
+  existing?: ReadonlyMap<string, string>,
+) {
+  const rows = plan.map((task, nth) => ({ ...newTask(task, position + nth), ...batch }))
+  const ids = rows.map(({ id }) => id)
+  if (plan.every(({ key, blocked_by }) => key == null && !blocked_by?.length))
+    return { rows: toJson(rows), ids, namesOthers: false }
+  const blockers = resolveBlockers(plan, ids, existing)
+  const own = new Set(ids)
+  return {
+    rows: toJson(rows.map((row, nth) => ({ ...row, blocked_by: blockers[nth] }))),
+    ids,
+    namesOthers: blockers.some((list) => list.some((id) => !own.has(id))),
   }
 }

@@ -11,6 +11,14 @@ export type Db = PgDatabase<PgQueryResultHKT>
 export interface StoreDb {
   /** Runs a statement and returns its rows. It is prepared unless that is false, if the driver can prepare. */
   run(statement: string, parameters: unknown[], prepare?: boolean): Promise<object[]>
+  /** {@link Database.transaction}; in a transaction, `work` joins it. */
+  inTransaction<T>(work: (transaction: StoreDb) => Promise<T>): Promise<T>
+}
+
+/** A transaction, as the stores see it. */
+export function joined(run: StoreDb['run']): StoreDb {
+  const db: StoreDb = { run, inTransaction: (work) => work(db) }
+  return db
 }
 
 export interface Database {

@@ -44,6 +44,10 @@ interface DriverError {
   message?: unknown
   /** Only of an error that PostgreSQL reports. */
   severity?: unknown
+  detail?: unknown
+  /** The constraint that is violated, as postgres.js and as PGlite name it. */
+  constraint_name?: unknown
+  constraint?: unknown
 }
 
 /** What the log says of an error. */
@@ -73,6 +77,9 @@ export function toLoggedError(thrown: unknown): LoggedError {
 
 /** Whether a statement reached its timeout while it waited for a row lock. */
 export const isLocked = (error: unknown): boolean => driverError(error).code === '55P03'
+
+/** Whether a statement was cancelled because it and another one waited for each other. */
+export const isDeadlock = (error: unknown): boolean => driverError(error).code === '40P01'
 
 /** Why only writes fail, if that is so. */
 export function writeObstacle(error: unknown): 'read-only' | 'disk full' | undefined {

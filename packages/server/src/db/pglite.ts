@@ -8,6 +8,7 @@ import {
   type Database,
   DatabaseError,
   type DatabaseOptions,
+  joined,
   openError,
   pingOf,
   type StoreDb,
@@ -59,14 +60,14 @@ export async function openEmbedded(options: Options, folder?: string): Promise<D
     const run: StoreDb['run'] = (...statement) => client._runExclusiveTransaction(() => guarded(...statement))
     const transaction: Database['transaction'] = (work) =>
       client.transaction((transaction) =>
-        work({
-          run: async (...statement) => {
+        work(
+          joined(async (...statement) => {
             if (transaction.closed) throw new Error('the transaction has ended')
             return guarded(...statement)
-          },
-        }),
+          }),
+        ),
       )
-    return { db: Object.assign(db, { run }), transaction, location, ping, close }
+    return { db: Object.assign(db, { run, inTransaction: transaction }), transaction, location, ping, close }
   } catch (error) {
     await claimed?.release()
     throw openError(location, error)

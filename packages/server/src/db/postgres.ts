@@ -5,13 +5,14 @@ import {
   type Database,
   DatabaseError,
   type DatabaseOptions,
+  joined,
   openError,
   pingOf,
   type StoreDb,
   within,
 } from './database.js'
 import { connect, type Sql, type TransactionSql } from './driver.js'
-import { isUnavailable } from './failures.js'
+import { isDeadlock, isUnavailable } from './failures.js'
 import { MIGRATION_LOCK, migrate, refuseLegacySchema, refuseNewerSchema } from './migrate.js'
 
 /** Between two attempts to migrate, in milliseconds: until then, callers can use the tables. */
@@ -77,18 +78,35 @@ export async function openPostgres(url: string, options: DatabaseOptions): Promi
     await Promise.all([client.end({ timeout }), probe.end({ timeout })])
   }
   const transaction: Database['transaction'] = async <T>(work: (transaction: StoreDb) => Promise<T>) =>
-    (await client.begin((transaction) => work(storeDb(transaction)))) as T
-  const db = Object.assign(drizzle(client), storeDb(client))
+    (await client.begin((transaction) => work(joined(runOn(transaction))))) as T
+  const run = retryDeadlocks(runOn(client))
+  const db = Object.assign(drizzle(client), { run, inTransaction: transaction })
   return { db, transaction, location, ping: pingOf(drizzle(probe)), close }
 }
 
-const storeDb = (client: Sql | TransactionSql): StoreDb => ({
-  // Returns a promise and an array of its own: if the driver's query or its result, which refers to the connection, is
-  // passed on, queries and their rows often survive minor garbage collections, which then copy them.
-  run: async (statement, parameters, prepare = true) => [
+// Returns a promise and an array of its own: if the driver's query or its result, which refers to the connection, is passed
+// on, queries and their rows often survive minor garbage collections, which then copy them.
+const runOn =
+  (client: Sql | TransactionSql): StoreDb['run'] =>
+  async (statement, parameters, prepare = true) => [
     ...(await client.unsafe(statement, parameters as string[], { prepare })),
-  ],
-})
+  ]
+
+/** How often a statement is run again that was cancelled to resolve a deadlock. */
+const DEADLOCK_RETRIES = 3
+
+/** A statement outside of a transaction that was cancelled had no effect. */
+const retryDeadlocks =
+  (run: StoreDb['run']): StoreDb['run'] =>
+  async (...statement) => {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await run(...statement)
+      } catch (error) {
+        if (!isDeadlock(error) || attempt === DEADLOCK_RETRIES) throw error
+      }
+    }
+  }
 
 /**
  * Where a PostgreSQL is, for logs and messages: the URL without user, password (which may contain `?`) and parameters (which

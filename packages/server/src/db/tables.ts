@@ -7,11 +7,13 @@ import {
   check,
   index,
   integer,
+  jsonb,
   pgEnum,
   pgTable,
   primaryKey,
   text,
   timestamp,
+  uniqueIndex,
   uuid,
   varchar,
 } from 'drizzle-orm/pg-core'
@@ -21,6 +23,7 @@ export const taskStatus = pgEnum('task_status', ['pending', 'in_progress', 'comp
 export const taskPriority = pgEnum('task_priority', ['low', 'medium', 'high'])
 
 const moment = () => timestamp({ withTimezone: true, precision: 3, mode: 'string' })
+const metadata = () => jsonb().$type<Record<string, unknown>>().notNull().default({})
 
 export const batches = pgTable(
   'batches',
@@ -28,6 +31,7 @@ export const batches = pgTable(
     id: uuid().primaryKey(),
     session_id: uuid(),
     reason: varchar({ length: 10_000 }),
+    metadata: metadata(),
     created_at: moment().notNull().defaultNow(),
   },
   (t) => [
@@ -44,11 +48,23 @@ export const tasks = pgTable(
     batch_id: uuid().references(() => batches.id),
     /** The position in the batch, from 0; 0 for a task without a batch. */
     position: integer().notNull().default(0),
+    /** Its name in the batch. */
+    key: varchar({ length: 64 }),
     title: varchar({ length: 255 }).notNull(),
     description: varchar({ length: 1000 }),
     status: taskStatus().notNull().default('pending'),
     priority: taskPriority(),
     due_date: moment(),
+    /** Tasks of the same session, in the order given. A trigger removes deleted ones. */
+    blocked_by: uuid().array().notNull().default([]),
+    not_before: moment(),
+    attempts: integer().notNull().default(0),
+    /** The lease, if there is one: all three columns, and only while it is in progress. */
+    claimed_by: varchar({ length: 128 }),
+    lease_token: uuid(),
+    lease_expires_at: moment(),
+    result: varchar({ length: 4000 }),
+    metadata: metadata(),
     completed_at: moment(),
     created_at: moment().notNull().defaultNow(),
     updated_at: moment().notNull().defaultNow(),
@@ -59,11 +75,24 @@ export const tasks = pgTable(
       'tasks_completed_at_iff_completed',
       sql`(${t.status} = 'completed') = (${t.completed_at} is not null)`,
     ),
+    check(
+      'tasks_lease_only_in_progress',
+      sql`case when ${t.lease_token} is null
+          then ${t.claimed_by} is null and ${t.lease_expires_at} is null
+          else ${t.claimed_by} is not null and ${t.lease_expires_at} is not null and ${t.status} = 'in_progress' end`,
+    ),
+    // As compact JSON, which jsonb itself is not: its text has a space after each comma and colon.
+    check(
+      'tasks_metadata_size',
+      sql`${t.metadata} = '{}' or (octet_length(json_strip_nulls(${t.metadata}::json)::text) <= 8192 and octet_length(${t.metadata}::text) <= 16384)`,
+    ),
     // Each filter of the list, followed by the default sort.
     index('tasks_by_session').on(t.session_id, t.updated_at, t.id),
     index('tasks_by_status').on(t.status, t.updated_at, t.id),
     index('tasks_by_update').on(t.updated_at, t.id),
     index('tasks_by_batch').on(t.batch_id, t.position),
+    uniqueIndex('tasks_by_key').on(t.batch_id, t.key).where(sql`key is not null`),
+    index('tasks_by_blocker').using('gin', t.blocked_by).where(sql`blocked_by <> '{}'`),
   ],
 )
 

@@ -71,6 +71,30 @@ export const catalogue = {
     detail:
       'An earlier request with this `Idempotency-Key` has not finished yet. Retry the same request after `Retry-After` seconds to get the response of the earlier one.',
   },
+  task_blocked: {
+    status: 409,
+    title: 'The task is blocked',
+    example:
+      '`Pod 로그 확인하기` waits for 1 task that is not completed: `nginx Pod 생성하기`. This request had no effect. Complete the tasks in `open_blockers` first, or remove them from `blocked_by`.',
+  },
+  task_claimed: {
+    status: 409,
+    title: 'The task is in progress',
+    example:
+      'Worker `agent-2` holds this task until 2025-12-06T10:15:00.000Z. Work on another task: claim one without naming it, at POST /api/v1/tasks/claim.',
+  },
+  task_completed: {
+    status: 409,
+    title: 'The task is completed',
+    detail:
+      'The task is completed, so there is nothing to claim. To work on it again, set its `status` to `pending` first.',
+  },
+  lease_lost: {
+    status: 409,
+    title: 'The lease is lost',
+    detail:
+      'This token does not hold the task any more, and this request had no effect. Stop working on this task. `current` shows who has it now. Claim another task.',
+  },
   task_changed: {
     status: 412,
     title: 'The task has changed',
@@ -105,6 +129,12 @@ export const catalogue = {
     title: 'The request is invalid',
     example:
       '1 validation error. `status` in the body must be pending, in_progress or completed. Did you mean `completed`?',
+  },
+  dependency_cycle: {
+    status: 422,
+    title: 'Tasks would block each other',
+    example:
+      'These tasks would block each other, so none could begin: b → c → b, where each is blocked by the next. Nothing was changed. Remove one of them from `blocked_by`.',
   },
   idempotency_key_reused: {
     status: 422,
@@ -165,6 +195,10 @@ export const catalogue = {
       'The request did not finish within the time limit and may still take effect. Check whether it did, then retry after `Retry-After` seconds if it is still needed.',
   },
 } as const satisfies Record<string, Entry>
+
+/** The codes after which the same request can succeed, and so have the header `Retry-After`. */
+export const isRetryable = (code: ErrorCode) =>
+  catalogue[code].status === 503 || code === 'idempotency_in_progress'
 
 /** What went wrong, for a program. A code never changes its meaning. */
 export type ErrorCode = keyof typeof catalogue

@@ -14,7 +14,17 @@ export const ChangeHeaders = Type.Object({
       description: `Changes the task only if it has not changed since you read it. The value is its ETag, which is its \`updated_at\` in double quotes, such as \`${tag}\`. If the task has changed, returns 412 with the current task.`,
     }),
   ),
+  'Lease-Token': Type.Optional(
+    Type.String({
+      format: 'uuid',
+      description:
+        'The token of the claim, sent by the worker that has claimed the task: changes the task only while this is its current token, and returns 409 `lease_lost` otherwise. Without it, a change of `status` ends the lease.',
+    }),
+  ),
 })
+
+/** Header of a worker that changes a task it has claimed. */
+export const LEASE_TOKEN = 'lease-token'
 
 /** The headers of a route that reads a task. */
 export const ReadHeaders = Type.Object({
@@ -60,6 +70,8 @@ const unsupported = {
     'is not supported by operations that change something. Remove it. To change a task only if it has not changed, send If-Match',
   'if-unmodified-since':
     'is not supported. Remove it. To change a task only if it has not changed, send If-Match with its updated_at in double quotes',
+  [LEASE_TOKEN]:
+    'is not supported by this operation. Remove it. It is for changes of one task by its id; other operations take the token in the body',
 }
 
 const conditions = Object.keys(unsupported) as (keyof typeof unsupported)[]
@@ -80,5 +92,8 @@ export const rejectConditions = fp(
 )
 
 /** Whether an operation keeps a condition, or may ignore it. */
-const allows = ({ method, routeOptions }: FastifyRequest, name: keyof typeof unsupported) =>
-  name === 'if-match' ? routeOptions.schema?.headers === ChangeHeaders : method === 'GET' || method === 'HEAD'
+function allows({ method, routeOptions }: FastifyRequest, name: keyof typeof unsupported): boolean {
+  if (routeOptions.schema?.headers === ChangeHeaders && (name === 'if-match' || name === LEASE_TOKEN))
+    return true
+  return name !== 'if-match' && (method === 'GET' || method === 'HEAD')
+}

@@ -2,16 +2,8 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { isUnavailable, toLoggedError } from '../db/failures.js'
 import { pathOf } from '../telemetry/logging.js'
-import { catalogue, type FixedErrorCode } from './catalogue.js'
-import {
-  ApiError,
-  MAX_ERRORS,
-  type Problem,
-  RETRY_AFTER,
-  retryable,
-  toProblem,
-  validationError,
-} from './problem.js'
+import { catalogue, type FixedErrorCode, isRetryable } from './catalogue.js'
+import { ApiError, MAX_ERRORS, type Problem, RETRY_AFTER, toProblem, validationError } from './problem.js'
 import { explain, InvalidPart } from './validation.js'
 
 /** Errors that Fastify raises before a handler runs, by their code. */
@@ -68,7 +60,7 @@ function send(reply: FastifyReply, error: ApiError, request: FastifyRequest) {
   return (
     reply
       .code(problem.status)
-      .headers({ ...(retryable.has(problem.status) && { 'retry-after': RETRY_AFTER }), ...error.headers })
+      .headers({ ...(isRetryable(error.code) && { 'retry-after': RETRY_AFTER }), ...error.headers })
       .type('application/problem+json')
       // With a serializer of its own the media type stays as it is: it has no charset (RFC 9457, section 6.1).
       .serializer(JSON.stringify)

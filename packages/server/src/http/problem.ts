@@ -1,14 +1,13 @@
 /** Error responses: problem details (RFC 9457). */
 import { type Static, Type } from '@sinclair/typebox'
-import { catalogue, type ErrorCode, type FixedErrorCode } from './catalogue.js'
+import { catalogue, type ErrorCode, type FixedErrorCode, isRetryable } from './catalogue.js'
 import { responseHeaders } from './schemas.js'
 import { type FieldError, isUnknown } from './validation.js'
 
 /** Most entries of `errors` in one response. */
 export const MAX_ERRORS = 20
 
-/** Statuses after which a retry makes sense, and after how many seconds. */
-export const retryable = new Set([409, 503])
+/** After how many seconds a retry makes sense. */
 export const RETRY_AFTER = '1'
 
 const FieldErrorSchema = Type.Object({
@@ -44,6 +43,18 @@ const FieldErrorSchema = Type.Object({
   ),
 })
 
+const OpenBlocker = Type.Object({
+  id: Type.String({ description: 'The id of the task.', examples: ['019b0f3e-7c00-7000-8000-000000000002'] }),
+  key: Type.Unsafe<string | null>({
+    type: ['string', 'null'],
+    description: 'Its name in its batch, or null.',
+    examples: ['create-pod'],
+  }),
+  title: Type.String({ description: 'Its title.', examples: ['nginx Pod 생성하기'] }),
+  status: Type.String({ description: 'Its status.', examples: ['pending'] }),
+})
+export type OpenBlocker = Static<typeof OpenBlocker>
+
 export const Problem = Type.Object(
   {
     type: Type.String({
@@ -77,7 +88,16 @@ export const Problem = Type.Object(
         description: `All validation errors of the request, up to ${MAX_ERRORS}. Only with \`validation_error\`.`,
       }),
     ),
-    current: Type.Optional(Type.Ref('Task', { description: 'The current task. Only with `task_changed`.' })),
+    current: Type.Optional(
+      Type.Ref('Task', {
+        description: 'The current task. Only with `task_changed`, `task_claimed` and `lease_lost`.',
+      }),
+    ),
+    open_blockers: Type.Optional(
+      Type.Array(OpenBlocker, {
+        description: 'The tasks that must be completed first. Only with `task_blocked`.',
+      }),
+    ),
     error_count: Type.Optional(
       Type.Integer({
         description:
@@ -90,7 +110,7 @@ export const Problem = Type.Object(
 )
 export type Problem = Static<typeof Problem>
 
-type Extras = Pick<Problem, 'errors' | 'error_count' | 'current'>
+type Extras = Pick<Problem, 'errors' | 'error_count' | 'current' | 'open_blockers'>
 
 /** An error that becomes the response. A code without a fixed detail requires one. */
 export class ApiError extends Error {
@@ -131,7 +151,11 @@ export function problems(...codes: ErrorCode[]) {
     const ofStatus = codes.filter((code) => catalogue[code].status === status)
     responses[status] = {
       description: ofStatus.map((code) => `\`${code}\`: ${catalogue[code].title}.`).join(' '),
-      headers: { ...responseHeaders, ...headersOf[status] },
+      headers: {
+        ...responseHeaders,
+        ...headersOf[status],
+        ...(ofStatus.some(isRetryable) && retryAfterHeader),
+      },
       content: {
         'application/problem+json': {
           schema: Type.Ref(Problem.$id!),
@@ -156,13 +180,11 @@ const challengeHeader = {
       'The challenge of RFC 6750: `error` is the reason, `scope` is the scope that the operation requires.',
   },
 }
-/** The headers of errors, by status. */
+/** The headers of errors, by status. Errors that can be retried have another one. */
 const headersOf: Record<number, object> = {
   401: challengeHeader,
   403: challengeHeader,
-  409: retryAfterHeader,
   429: retryAfterHeader,
-  503: retryAfterHeader,
 }
 
 /** The errors of every operation, of operations with a body, and of operations that create. */

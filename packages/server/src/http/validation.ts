@@ -7,6 +7,7 @@ import { type TSchema, Type } from '@sinclair/typebox'
 import { Ajv, type ErrorObject } from 'ajv'
 import type { FastifyInstance } from 'fastify'
 import { formatMessages, formats } from './formats.js'
+import { FREE_FORM, type FreeForm, freeFormMistake } from './free-form.js'
 import { type Synonyms, suggest } from './suggest.js'
 import { type Components, createTrim, givenLength, type Unknown } from './trim.js'
 
@@ -59,6 +60,12 @@ export function createCompiler(components: TSchema[], synonyms: Synonyms = {}): 
     // The types of TypeBox keep the schemas valid. Compiling the schema of schemas would take longer than compiling them.
     meta: false,
     validateSchema: false,
+  })
+  ajv.addKeyword({
+    keyword: FREE_FORM,
+    type: 'object',
+    errors: false,
+    validate: (limits: FreeForm, value: object) => freeFormMistake(limits, value) === undefined,
   })
   const byId: Components = new Map(components.map((component) => [component.$id, component]))
   return (schema) => {
@@ -208,6 +215,9 @@ const rules: Record<string, Rule> = {
   },
   minItems: itemCount,
   maxItems: itemCount,
+  [FREE_FORM]: {
+    explain: ({ data, schema }) => ({ message: freeFormMistake(schema as FreeForm, data)! }),
+  },
 }
 
 /** The number of code points. */

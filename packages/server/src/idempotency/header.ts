@@ -42,14 +42,22 @@ export const replayedTaskHeaders = {
  * The session of the body must be set before: it is part of the fingerprint.
  *
  * @param schema The schema of the body.
+ * @param status The status of the response.
  */
-export function createOnceFrom(app: FastifyInstance, schema: TSchema) {
+export function createOnceFrom(app: FastifyInstance, schema: TSchema, status = 201) {
   const normalize = normalizer(schema, (id) => app.getSchema(id))
 
-  function readOnce({ headers, caller, method, routeOptions, body }: FastifyRequest): Once | undefined {
+  function readOnce({
+    headers,
+    caller,
+    method,
+    routeOptions,
+    params,
+    body,
+  }: FastifyRequest): Once | undefined {
     const given = headers['idempotency-key'] as string | undefined
     if (given === undefined) return undefined
-    const operation = `${method} ${routeOptions.url}`
+    const operation = `${method} ${pathOf(routeOptions.url!, params as Record<string, string>)}`
     return {
       caller: caller.name,
       key: bare(given),
@@ -68,10 +76,14 @@ export function createOnceFrom(app: FastifyInstance, schema: TSchema) {
     })
     if (creation.outcome === 'key_reused') throw new ApiError('idempotency_key_reused')
     if (creation.outcome === 'replayed') reply.header('idempotency-replayed', 'true')
-    reply.code(201)
+    reply.code(status)
     return creation
   }
 }
+
+/** The path with the ids of a request: the same body for another batch is another request. */
+const pathOf = (url: string, params: Record<string, string>) =>
+  url.replace(/:(\w+)/g, (_, name) => params[name]!.toLowerCase())
 
 /** The key without the quotes and escapes of a structured field (RFC 9651, section 3.3.3), where it has them. */
 const bare = (key: string) => (key.startsWith('"') ? key.slice(1, -1).replaceAll(/\\(.)/g, '$1') : key)

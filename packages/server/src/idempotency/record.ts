@@ -106,6 +106,34 @@ const select = statement<{ caller: string; key: string }, Stored>(($) =>
     .where(and(eq(idempotencyKeys.caller, $.caller), eq(idempotencyKeys.key, $.key))),
 )
 
+/** Records a key whose response follows in the same transaction. */
+const reserve = statement<OnceValues, { key: string }>(($) => {
+  const response = qb
+    .$with('response', {})
+    .as(sql`select ''::text as json, ''::text as version`) as unknown as WithSubquery
+  const { subqueries } = claim(response, $)
+  return qb
+    .with(response, ...subqueries)
+    .select({ key: sql<string>`key`.as('key') })
+    .from(sql`claim`)
+})
+
+const complete = statement<{ caller: string; key: string; json: string; version: string }, { key: string }>(
+  ($) =>
+    qb
+      .update(idempotencyKeys)
+      .set({ json: sql`${$.json}`, version: sql`${$.version}` })
+      .where(and(eq(idempotencyKeys.caller, $.caller), eq(idempotencyKeys.key, $.key)))
+      .returning({ key: idempotencyKeys.key }),
+)
+
+const forget = statement<{ caller: string; key: string }, { key: string }>(($) =>
+  qb
+    .delete(idempotencyKeys)
+    .where(and(eq(idempotencyKeys.caller, $.caller), eq(idempotencyKeys.key, $.key)))
+    .returning({ key: idempotencyKeys.key }),
+)
+
 export type Idempotency = ReturnType<typeof createIdempotency>
 
 /**
@@ -113,7 +141,7 @@ export type Idempotency = ReturnType<typeof createIdempotency>
  * @param keptDays For how many days a key is remembered.
  */
 export function createIdempotency(db: StoreDb, keptDays: number) {
-  return {
+  const idempotency = {
     /** Creates, or returns what was created before: `create` returns undefined if the key is known already. */
     async once<T>(
       create: (values: OnceValues) => Promise<Versioned<T> | undefined>,
@@ -134,5 +162,30 @@ export function createIdempotency(db: StoreDb, keptDays: number) {
         return { outcome: 'replayed', json: record.json as Json<T>, version: record.version }
       }
     },
+
+    /**
+     * {@link once}, for what takes several statements; without `request`, in a transaction only. A response with
+     * `isTransient` is not recorded: a retry asks again.
+     */
+    async onceInTransaction<T>(
+      create: (transaction: StoreDb) => Promise<Versioned<T> & { isTransient?: boolean }>,
+      request: Once | undefined,
+    ): Promise<Creation<T>> {
+      if (request === undefined) return { outcome: 'created', ...(await db.inTransaction(create)) }
+      return idempotency.once(
+        (values) =>
+          db.inTransaction(async (transaction) => {
+            if ((await reserve(transaction, values)).length === 0) return undefined
+            const created = await create(transaction)
+            const { caller, key } = values
+            const { json, version } = created
+            if (created.isTransient) await forget(transaction, { caller, key })
+            else await complete(transaction, { caller, key, json, version })
+            return created
+          }),
+        request,
+      )
+    },
   }
+  return idempotency
 }

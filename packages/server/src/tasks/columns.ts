@@ -1,11 +1,12 @@
 /** The one list of a task's columns, from which every insert, select, update and export comes. */
-import type { SQL } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { plain, timestamp } from '../db/sql.js'
 import { tasks } from '../db/tables.js'
-import type { Task, TaskCreate, TaskUpdate } from './schemas.js'
+import { hasOpenBlocker, isReady } from './ready.js'
+import type { Task, TaskCreate, TaskPlan, TaskUpdate } from './schemas.js'
 
 type Row = typeof tasks.$inferSelect
-type Field = keyof (Task & TaskCreate & TaskUpdate)
+type Field = keyof (Task & TaskCreate & TaskPlan & TaskUpdate)
 
 /** A column must have the type of the field in responses, and be changeable if the schema of an update has it. */
 type Column<Name> = {
@@ -14,40 +15,66 @@ type Column<Name> = {
     ? typeof plain | typeof timestamp
     : never
 } & (Name extends keyof TaskUpdate ? { changeable: true } : { changeable?: false }) &
-  (Name extends keyof Task ? { hidden?: false } : { hidden: true })
+  (Name extends keyof Task ? { hidden?: false } : { hidden: true | 'secret' })
+
+/** A field that is computed when a task is read. */
+type Computed = { compute: (blocked: SQL) => SQL }
 
 /** In the order of the fields in responses. If the table or the schemas have other columns, it is a type error. */
 const columns = {
   id: { read: plain },
   session_id: { read: plain },
   batch_id: { read: plain },
+  key: { read: plain },
   title: { read: plain, changeable: true },
   description: { read: plain, changeable: true },
   status: { read: plain, changeable: true },
   priority: { read: plain, changeable: true },
   due_date: { read: timestamp, changeable: true },
+  blocked_by: { read: plain, changeable: true },
+  is_ready: { compute: isReady },
+  not_before: { read: timestamp, changeable: true },
+  attempts: { read: plain },
+  claimed_by: { read: plain },
+  lease_expires_at: { read: timestamp },
+  result: { read: plain, changeable: true },
+  metadata: { read: plain, changeable: true },
   completed_at: { read: timestamp },
   created_at: { read: timestamp },
   updated_at: { read: timestamp },
   position: { read: plain, hidden: true },
-} satisfies { [Name in keyof Row | Field]: Column<Name> }
+  // Whoever knows it can complete the task: it is in no response but that of a claim, and in no export.
+  lease_token: { read: plain, hidden: 'secret' },
+} satisfies { [Name in keyof Row | Field]: Name extends keyof Row ? Column<Name> : Computed }
 
-const list = Object.entries(columns) as [keyof Row, Column<keyof Row>][]
+type AnyColumn = { read: typeof plain | typeof timestamp; changeable?: boolean; hidden?: boolean | 'secret' }
+const list = Object.entries(columns) as [keyof Row, AnyColumn | Computed][]
+const stored = list.filter((entry): entry is [keyof Row, AnyColumn] => 'read' in entry[1])
 
-const select = (names: (keyof Row)[]) =>
-  Object.fromEntries(names.map((name) => [name, columns[name].read(tasks[name])])) as unknown
+const read = ([name, column]: [keyof Row, AnyColumn | Computed], blocked: SQL): [string, SQL.Aliased] => [
+  name,
+  'read' in column ? column.read(tasks[name]) : column.compute(blocked).as(name),
+]
 
-/** All columns of a task, as an export has them. */
-export const rowColumns = select(list.map(([name]) => name)) as Record<keyof Row, SQL.Aliased<string>>
+/** The columns of a task that an export has. */
+export const rowColumns = Object.fromEntries(
+  stored.filter(([, { hidden }]) => hidden !== 'secret').map((entry) => read(entry, sql`false`)),
+) as Record<Exclude<keyof Row, 'lease_token'>, SQL.Aliased<string>>
 
-/** The fields of a task in responses. */
-export const taskColumns = select(list.filter(([, { hidden }]) => !hidden).map(([name]) => name)) as Record<
-  keyof Task,
-  SQL.Aliased<string>
->
+/**
+ * The fields of a task in responses, read from the table or from rows with its columns.
+ *
+ * @param blocked Whether the task has an open blocker, by default as the statement finds its blockers.
+ */
+export const taskFields = (blocked: SQL = hasOpenBlocker()) =>
+  Object.fromEntries(
+    list.filter(([, column]) => !('hidden' in column)).map((entry) => read(entry, blocked)),
+  ) as Record<keyof Task, SQL.Aliased<string>>
 
 /** The names of the columns that callers can change. */
-export const changeable = list.filter(([, column]) => column.changeable).map(([name]) => name)
+export const changeable = stored.filter(([, column]) => column.changeable).map(([name]) => name)
 
 /** The names of those that are timestamps. */
-export const changeableTimestamps = changeable.filter((name) => columns[name].read === timestamp)
+export const changeableTimestamps = changeable.filter(
+  (name) => (columns as Record<string, Partial<AnyColumn>>)[name]!.read === timestamp,
+)

@@ -23,7 +23,7 @@ import {
   TaskParams,
   TaskUpdate,
 } from './schemas.js'
-import type { TaskStore } from './store.js'
+import type { Conditions, TaskStore } from './store.js'
 
 const tags = ['tasks']
 
@@ -35,11 +35,13 @@ interface TaskRoutesOptions {
 export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (app, { store, metrics }) => {
   const createOnce = createOnceFrom(app, TaskCreate)
   /** Why a change found no task. */
-  const notChanged = async (caller: Caller, id: string) => {
-    const current = await store.get(caller, id)
-    if (current === undefined) return new ApiError('task_not_found')
-    const etag = etagOf(current.version)
-    return new ApiError('task_changed', undefined, { etag }, { current: JSON.parse(current.json) })
+  const notChanged = async (caller: Caller, id: string, { versions }: Conditions) => {
+    const task = await store.get(caller, id)
+    if (task === undefined) return new ApiError('task_not_found')
+    const etag = etagOf(task.version)
+    const current = JSON.parse(task.json)
+    const hasChanged = versions !== undefined && !versions.includes(task.version)
+    return new ApiError(hasChanged ? 'task_changed' : 'lease_lost', undefined, { etag }, { current })
   }
 
   app.post(
@@ -56,7 +58,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
         body: ref(TaskCreate),
         response: {
           201: success('The new task.', ref(Task), replayedTaskHeaders),
-          ...problems(...createProblems, ...commonProblems),
+          ...problems('task_blocked', ...createProblems, ...commonProblems),
         },
       },
     },
@@ -122,35 +124,48 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
     },
   )
 
-  app.put(
-    '/:task_id',
-    {
+  const update = {
+    operationId: 'updateTask',
+    tags,
+    summary: 'Update a task',
+    description:
+      'Changes the given fields; omitted fields keep their value. `{"status": "completed"}` completes the task and sets its `completed_at`; any other status clears it. `{}` changes nothing.',
+    params: TaskParams,
+    headers: ChangeHeaders,
+    body: ref(TaskUpdate),
+    response: {
+      200: success('The changed task.', ref(Task), etagHeader),
+      ...problems(
+        'task_not_found',
+        'task_changed',
+        'task_blocked',
+        'lease_lost',
+        'dependency_cycle',
+        ...bodyProblems,
+        ...commonProblems,
+      ),
+    },
+  }
+  for (const [method, schema] of [
+    ['PUT', update],
+    ['PATCH', { ...update, operationId: 'patchTask', 'x-alias-of': 'updateTask' }],
+  ] as const) {
+    app.route({
+      method,
+      url: '/:task_id',
       config: { load: 'ordinary' },
-      schema: {
-        operationId: 'updateTask',
-        tags,
-        summary: 'Update a task',
-        description:
-          'Changes the given fields; omitted fields keep their value. `{"status": "completed"}` completes the task and sets its `completed_at`; any other status clears it. `{}` changes nothing.',
-        params: TaskParams,
-        headers: ChangeHeaders,
-        body: ref(TaskUpdate),
-        response: {
-          200: success('The changed task.', ref(Task), etagHeader),
-          ...problems('task_not_found', 'task_changed', ...bodyProblems, ...commonProblems),
-        },
+      schema,
+      handler: async (request, reply) => {
+        const { caller, params, body } = request
+        const conditions = conditionsOf(request.headers)
+        const task = await store.update(caller, params.task_id, body, conditions)
+        if (task === undefined) throw await notChanged(caller, params.task_id, conditions)
+        if (task.becameCompleted) metrics.tasksCompleted++
+        reply.header('etag', etagOf(task.version))
+        return task.json
       },
-    },
-    async (request, reply) => {
-      const { caller, params, body } = request
-      const versions = versionsOf(request.headers['if-match'])
-      const task = await store.update(caller, params.task_id, body, versions)
-      if (task === undefined) throw await notChanged(caller, params.task_id)
-      if (task.becameCompleted) metrics.tasksCompleted++
-      reply.header('etag', etagOf(task.version))
-      return task.json
-    },
-  )
+    })
+  }
 
   app.delete(
     '/:task_id',
@@ -168,6 +183,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
           ...problems(
             'task_not_found',
             'task_changed',
+            'lease_lost',
             'invalid_json',
             'body_too_large',
             'unsupported_media_type',
@@ -178,9 +194,9 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
     },
     async (request, reply) => {
       const { caller, params } = request
-      const versions = versionsOf(request.headers['if-match'])
-      if (!(await store.delete(caller, params.task_id, versions)))
-        throw await notChanged(caller, params.task_id)
+      const conditions = conditionsOf(request.headers)
+      if (!(await store.delete(caller, params.task_id, conditions)))
+        throw await notChanged(caller, params.task_id, conditions)
       reply.code(204)
       return ''
     },
@@ -199,7 +215,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
         body: ref(TaskBulkUpdate),
         response: {
           200: success('The changed tasks and the unknown ids.', ref(TaskBulkUpdateResult)),
-          ...problems(...bodyProblems, ...commonProblems),
+          ...problems('task_blocked', 'dependency_cycle', ...bodyProblems, ...commonProblems),
         },
       },
     },
@@ -239,6 +255,12 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
     },
   )
 }
+
+/** What the headers of a change demand of the task. */
+const conditionsOf = (headers: { 'if-match'?: string; 'lease-token'?: string }): Conditions => ({
+  versions: versionsOf(headers['if-match']),
+  leaseToken: headers['lease-token'],
+})
 
 /** The ids in lower case, each once, without those found. */
 function without(ids: string[], found: Iterable<string>): string[] {

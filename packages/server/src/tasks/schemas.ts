@@ -1,6 +1,7 @@
 /** The schemas of tasks. The OpenAPI document is generated from them, so descriptions are documentation. */
 
-import { type Static, Type } from '@sinclair/typebox'
+import { type Static, type TString, Type } from '@sinclair/typebox'
+import { FreeFormObject } from '../http/free-form.js'
 import { PageOf, pageParameters } from '../http/paging.js'
 import {
   Defaulted,
@@ -16,8 +17,11 @@ import {
   UuidFilter,
 } from '../http/schemas.js'
 
-/** Most items that one bulk call or one batch takes. */
+/** Most items that one bulk call or one new batch takes. */
 export const MAX_ITEMS = 500
+
+/** Most blockers of a task. */
+const MAX_BLOCKERS = 50
 
 export const example = {
   task_id: '019b0f3e-7c00-7000-8000-000000000001',
@@ -50,16 +54,76 @@ const priority = OneOf(PRIORITY, {
 })
 const due_date = TimestampInput('When it is due; null for no due date.', '2025-12-07T23:59:59Z')
 
+const key = Type.String({
+  format: 'key',
+  description:
+    'The name of the task in its batch, unique there: 1 to 64 characters of `A-Za-z0-9_.-`. Other tasks of the batch can name it in `blocked_by`. It cannot be changed.',
+  examples: ['create-pod'],
+})
+const not_before = TimestampInput(
+  'When it becomes ready at the earliest, such as a review in three days; null for now. Only claims wait for it.',
+  '2025-12-09T09:00:00Z',
+)
+export const result = Text(
+  4000,
+  'What came of it: up to 4000 characters, or null. Usually sent with `"status": "completed"`.',
+  'Pod nginx가 Running 상태입니다.',
+)
+/** Anything that an agent wants to keep with a task or batch. */
+export const metadata = (description: string, options: object = {}) =>
+  FreeFormObject({ maxBytes: 8192, maxNameLength: 64 }, description, { namespace: 'lab-1' }, options)
+const METADATA =
+  'Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters.'
+
+const blockers = (items: TString, description: string) =>
+  Type.Array(items, { minItems: 0, maxItems: MAX_BLOCKERS, description })
+const blocker = Uuid('The id of a task of the same session.', '019b0f3e-7c00-7000-8000-000000000002')
+const BLOCKED_BY = `The ids of the tasks that must be completed first, up to ${MAX_BLOCKERS}. They must belong to the same session.`
+
 export const Task = Type.Object(
   {
     id: Uuid('The id of the task, a UUIDv7.', example.task_id),
     session_id: Nullable(Uuid('The session that the task belongs to, or null.', example.session_id)),
     batch_id: Nullable(Uuid('The batch that the task was created in, or null.', example.batch_id)),
+    key: Nullable(returned({ ...key, description: 'Its name in its batch, or null.' })),
     title: returned(title),
     description: Nullable(returned(description)),
     status: status(),
     priority: Nullable(priority),
     due_date: Nullable(Timestamp('When it is due, or null.', '2025-12-07T23:59:59.000Z')),
+    blocked_by: Type.Array(blocker, {
+      description:
+        'The ids of the tasks that must be completed first, in the order given. Deleted tasks are not included.',
+      examples: [[]],
+    }),
+    is_ready: Type.Boolean({
+      description:
+        'Whether it can be claimed now: all tasks in `blocked_by` are completed, `not_before` has passed, and it is `pending`, or `in_progress` under a lease that has expired.',
+      examples: [true],
+    }),
+    not_before: Nullable(
+      Timestamp('When it becomes ready at the earliest, or null.', '2025-12-09T09:00:00.000Z'),
+    ),
+    attempts: Type.Integer({
+      minimum: 0,
+      description: 'How often it has been claimed. After several attempts, try another way.',
+      examples: [0],
+    }),
+    claimed_by: Nullable(
+      Type.String({ description: 'The worker that holds the lease, or null.', examples: ['agent-1'] }),
+    ),
+    lease_expires_at: Nullable(
+      Timestamp(
+        'When the lease expires, or null. After that, another worker can claim the task.',
+        '2025-12-06T10:15:00.000Z',
+      ),
+    ),
+    result: Nullable(returned(result)),
+    metadata: Type.Unsafe<Record<string, unknown>>({
+      type: 'object',
+      description: 'What an agent keeps with the task; `{}` if nothing.',
+      examples: [{}],
+    }),
     completed_at: Nullable(
       Timestamp(
         'When it was completed; null unless the status is `completed`. Set by the service.',
@@ -73,17 +137,25 @@ export const Task = Type.Object(
 )
 export type Task = Static<typeof Task>
 
+const creation = {
+  title,
+  description: Type.Optional(Nullable(description)),
+  status: Defaulted(status({ default: 'pending' })),
+  priority: Type.Optional(Nullable(priority)),
+  due_date: Type.Optional(Nullable(due_date)),
+  not_before: Type.Optional(Nullable(not_before)),
+  result: Type.Optional(Nullable(result)),
+  metadata: Type.Optional(metadata(METADATA)),
+}
+
 export const TaskCreate = Strict(
   {
-    title,
-    description: Type.Optional(Nullable(description)),
-    status: Defaulted(status({ default: 'pending' })),
-    priority: Type.Optional(Nullable(priority)),
-    due_date: Type.Optional(Nullable(due_date)),
+    ...creation,
+    blocked_by: Type.Optional(blockers(blocker, BLOCKED_BY)),
     session_id: Type.Optional(
       Nullable(
         Uuid(
-          'The session of the agent: a UUID that it generates once and sends with every call. In a batch, this field is accepted but has no effect: tasks of a batch have the session of the batch.',
+          'The session of the agent: a UUID that it generates once and sends with every call.',
           example.session_id,
         ),
       ),
@@ -106,6 +178,31 @@ export const TaskCreate = Strict(
 )
 export type TaskCreate = Static<typeof TaskCreate>
 
+export const TaskPlan = Strict(
+  {
+    key: Type.Optional(Nullable(key)),
+    ...creation,
+    blocked_by: Type.Optional(
+      blockers(
+        Text(64, 'A `key` of the batch, or the id of an existing task of the session.', 'create-pod'),
+        `The tasks that must be completed first, up to ${MAX_BLOCKERS}: by their \`key\` in the same batch, also of tasks further down, or by the id of an existing task of the session.`,
+      ),
+    ),
+    session_id: Type.Optional(
+      Nullable(Uuid('Accepted but has no effect: tasks of a batch have its session.', example.session_id)),
+    ),
+  },
+  {
+    $id: 'TaskPlan',
+    description: 'A new task of a batch. Only `title` is required.',
+    examples: [
+      { key: 'create-pod', title: 'nginx Pod 생성하기', priority: 'high' },
+      { key: 'read-logs', title: 'Pod 로그 확인하기', blocked_by: ['create-pod'] },
+    ],
+  },
+)
+export type TaskPlan = Static<typeof TaskPlan>
+
 /** The fields of a task that can be changed. */
 const changes = {
   title: Type.Optional(title),
@@ -113,12 +210,20 @@ const changes = {
   status: Type.Optional(status()),
   priority: Type.Optional(Nullable(priority)),
   due_date: Type.Optional(Nullable(due_date)),
+  blocked_by: Type.Optional(blockers(blocker, `${BLOCKED_BY} Replaces the whole list; \`[]\` clears it.`)),
+  not_before: Type.Optional(Nullable(not_before)),
+  result: Type.Optional(Nullable(result)),
+  metadata: Type.Optional(
+    metadata(
+      `${METADATA} Merged into the existing object (RFC 7396): a member with the value null is removed.`,
+    ),
+  ),
 }
 
 export const TaskUpdate = Strict(changes, {
   $id: 'TaskUpdate',
   description:
-    'The fields to change. An omitted field keeps its value; null clears `description`, `priority` or `due_date`. Other fields cannot be changed: to move a task to another session or batch, create it there.',
+    'The fields to change. An omitted field keeps its value; null clears `description`, `priority`, `due_date`, `not_before` or `result`. Other fields cannot be changed: to move a task to another session or batch, create it there.',
   examples: [{ status: 'completed' }],
 })
 export type TaskUpdate = Static<typeof TaskUpdate>
@@ -184,6 +289,33 @@ export const TaskBulkDeleteResult = Type.Object(
   { $id: 'TaskBulkDeleteResult', description: 'The result of a bulk delete.' },
 )
 
+const count = (description: string, example: number) =>
+  Type.Integer({ minimum: 0, description, examples: [example] })
+
+export const Progress = Type.Object(
+  {
+    total: count('The number of tasks.', 4),
+    pending: count('Tasks with the status `pending`.', 2),
+    in_progress: count('Tasks with the status `in_progress`.', 1),
+    completed: count('Tasks with the status `completed`.', 1),
+    ready: count('Tasks that can be claimed now.', 1),
+    blocked: count('Pending tasks that wait for other tasks: see their `blocked_by`.', 1),
+    deferred: count('Pending tasks that are not blocked, but whose `not_before` is to come.', 0),
+    overdue: count('Tasks that are not completed and whose `due_date` has passed.', 0),
+    percent: Type.Integer({
+      minimum: 0,
+      maximum: 100,
+      description: 'The completed tasks in percent, rounded down.',
+      examples: [25],
+    }),
+    last_activity_at: Nullable(
+      Timestamp('When a task last changed; null if there are no tasks.', '2025-12-06T11:30:00.000Z'),
+    ),
+  },
+  { $id: 'Progress', description: 'How far a plan is.' },
+)
+export type Progress = Static<typeof Progress>
+
 export const TaskPage = PageOf(Task)
 
 export const TaskListQuery = Strict({
@@ -212,7 +344,9 @@ export const TaskParams = Type.Object({ task_id: Uuid('The id of the task.', exa
 /** The schemas that are named components of the OpenAPI document. */
 export const taskComponents = [
   Task,
+  Progress,
   TaskCreate,
+  TaskPlan,
   TaskUpdate,
   TaskPatch,
   TaskBulkUpdate,

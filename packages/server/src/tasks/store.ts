@@ -1,13 +1,13 @@
 /**
- * The statements on tasks. Each call is one statement: no other caller can change the task between a read and a write, and
- * no transaction stays open. A store is cheap to make, also in a transaction: the statements are shared.
+ * The statements on tasks. Each call is one statement, unless it changes what blocks a task: no other caller can change the
+ * task between a read and a write, and no transaction stays open. A store is cheap to make, also in a transaction: the statements are shared.
  */
 
 import { and, eq, getTableColumns, type Placeholder, type SQL, sql, type WithSubquery } from 'drizzle-orm'
 import type { StoreDb } from '../db/database.js'
 import { newId } from '../db/ids.js'
 import { fieldsAsJson, type Json, rowAsJson, rowsAsJson, toJson, type Versioned } from '../db/json.js'
-import { columnsOf, identifiers, isOwn, ordering, timestamp, type Visible, visibleTo } from '../db/sql.js'
+import { columnsOf, isOwn, ordering, timestamp, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { tasks } from '../db/tables.js'
 import { MOST_ROWS } from '../http/admission.js'
@@ -21,8 +21,9 @@ import {
   type OnceValues,
   unclaimed,
 } from '../idempotency/record.js'
-import { changeable, changeableTimestamps, taskColumns } from './columns.js'
-import type { Task, TaskCreate, TaskListQuery, TaskPatch, TaskUpdate } from './schemas.js'
+import { changeable, changeableTimestamps, taskFields } from './columns.js'
+import { assertDependencies, lockDependencies } from './dependencies.js'
+import type { Task, TaskCreate, TaskListQuery, TaskPatch, TaskPlan, TaskUpdate } from './schemas.js'
 
 /** The version of a task is its `updated_at`, which rises with every change. */
 const version = (updated_at: SQL.Aliased<string>) => sql<string>`${updated_at}`.as('version')
@@ -42,6 +43,9 @@ const initial: Partial<Record<string, SQL>> = {
   completed_at: completedAt(sql`status`, sql`null`, now),
   created_at: now,
   updated_at: now,
+  blocked_by: sql`coalesce(blocked_by, '{}')`,
+  metadata: sql`coalesce(metadata, '{}')`,
+  attempts: sql`0`,
 }
 
 /** The tasks in the parameter `rows`, a JSON array of {@link newTask}, with all columns. */
@@ -64,11 +68,15 @@ export const insertPlanned = (condition: SQL) =>
     .returning({ id: tasks.id })
 
 /** A row to insert. Ids rise with every call, so that tasks created together sort by id in the order given. */
-export const newTask = (task: TaskCreate, position = 0) => ({ ...inUtc(task), id: newId(), position })
+export const newTask = (task: TaskCreate | TaskPlan, position = 0) => ({
+  ...inUtc(task),
+  id: newId(),
+  position,
+})
 
 /** The database would read a timestamp without an offset in its own time zone. */
-function inUtc<T extends TaskUpdate>(task: T): T {
-  const given: Partial<Record<string, string | null>> = task
+function inUtc<T extends TaskUpdate | TaskPlan>(task: T): T {
+  const given = task as Partial<Record<string, string | null>>
   const utc: typeof given = {}
   for (const name of changeableTimestamps) if (given[name]) utc[name] = toTimestamp(given[name])!
   return { ...task, ...utc }
@@ -76,7 +84,7 @@ function inUtc<T extends TaskUpdate>(task: T): T {
 
 const insertion = (rows: Placeholder, claimed: typeof unclaimed) => {
   const planned = plannedTasks(rows)
-  const task = qb.select(taskColumns).from(sql`planned`).as('task')
+  const task = qb.select(taskFields()).from(sql`planned as tasks`).as('task')
   const response = qb
     .$with('response')
     .as(qb.select({ json: rowAsJson<Task>(task), version: version(task.updated_at) }).from(task))
@@ -97,7 +105,7 @@ const insertOnce = statement<{ rows: string } & OnceValues, Versioned<Task>>(($)
 
 const select = statement<{ id: string } & Visible, Versioned<Task>>(($) => {
   const task = qb
-    .select(taskColumns)
+    .select(taskFields())
     .from(tasks)
     .where(and(eq(tasks.id, $.id), isOwn(tasks.session_id, $.own_sessions)))
     .as('task')
@@ -132,7 +140,7 @@ const pageWhere = (
 ) => {
   const [sort_by, order] = sort.split(' ') as [TaskListQuery['sort_by'], TaskListQuery['order']]
   return qb
-    .select(taskColumns)
+    .select(taskFields())
     .from(tasks)
     .where(filter)
     .orderBy(...ordering(tasks[sort_by], tasks.id, order))
@@ -190,19 +198,31 @@ const selectFew = statement<PageValues, { items: Json<Task[]> | null; total: num
  *
  * `new` is the row with the patch laid over it: a field that the patch lacks keeps its value, a null clears it. It is
  * computed from the row as it is once locked, so that a change by another caller meanwhile is kept.
+ *
+ * @param patch A {@link toPatch} as JSON.
+ * @param options.keepsLease Whether the worker of a claim changes the task. Any other change of the status ends the lease.
+ * @param options.blocked Whether a changed task has an open blocker, if the statement may change blockers as well.
  */
-const change = (chosen: SQL | undefined, patch: SQL, ...given: WithSubquery[]) => {
+const change = (
+  chosen: SQL | undefined,
+  patch: SQL,
+  { keepsLease, blocked }: { keepsLease?: unknown; blocked?: SQL },
+  ...given: WithSubquery[]
+) => {
+  const merged = sql`jsonb_build_object('metadata', json_merge_patches(${tasks.metadata}, ${patch} -> 'metadata'))`
   const target = qb.$with('target').as(
     qb
       .select({
         id: tasks.id,
-        new: sql`jsonb_populate_record(${tasks}, ${patch})`.as('new'),
+        new: sql`jsonb_populate_record(${tasks},
+          case when ${patch} ? 'metadata' then ${patch} || ${merged} else ${patch} end)`.as('new'),
         changed: sql`${patch} <> '{}'`.as('changed'),
+        sets_status: sql`${patch} ? 'status'`.as('sets_status'),
       })
       .from(tasks)
       .where(chosen)
       .orderBy(tasks.id)
-      .for('update'),
+      .for('no key update'),
   )
   const field = (name: string) => sql`(target.new).${sql.identifier(name)}`
   // It rises by a millisecond at least, also if two changes fall into the same one.
@@ -212,13 +232,17 @@ const change = (chosen: SQL | undefined, patch: SQL, ...given: WithSubquery[]) =
       .update(tasks)
       .set({
         ...Object.fromEntries(changeable.map((name) => [name, field(name)])),
+        // A trigger clears the other columns of the lease.
+        ...(!keepsLease && {
+          lease_token: sql`case when not target.sets_status then ${field('lease_token')} end`,
+        }),
         completed_at: completedAt(field('status'), field('completed_at'), later),
         updated_at: sql`case when target.changed then ${later} else ${field('updated_at')} end`,
       })
       .from(target)
       .where(eq(tasks.id, target.id))
       .returning({
-        ...taskColumns,
+        ...taskFields(blocked && sql`false`),
         // It had no completed_at to keep.
         became_completed:
           sql<boolean>`${field('status')} = 'completed' and ${field('completed_at')} is null`.as(
@@ -226,16 +250,28 @@ const change = (chosen: SQL | undefined, patch: SQL, ...given: WithSubquery[]) =
           ),
       }),
   )
+  const fields = Object.keys(taskFields()).map((name) =>
+    name === 'is_ready' && blocked
+      ? sql`is_ready and not (${blocked}) as is_ready`
+      : sql`${sql.identifier(name)}`,
+  )
   return qb
     .with(...given, target, updated)
     .select({
       id: updated.id,
-      json: fieldsAsJson<Task>(identifiers(Object.keys(taskColumns))),
+      json: fieldsAsJson<Task>(sql.join(fields, sql`, `)),
       version: version(updated.updated_at),
       becameCompleted: sql<boolean>`${updated.became_completed}`.as('becameCompleted'),
     })
     .from(updated)
 }
+
+/** Whether a task in `updated` has an open blocker, when all of them are changed. */
+const isBlockedAfterwards = sql`
+  updated.blocked_by <> '{}' and exists (
+    select from ${tasks} as blocker where blocker.id = any(updated.blocked_by) and
+      case when blocker.id in (select id from updated) then blocker.id in (select id from updated where status <> 'completed')
+           else blocker.status <> 'completed' end)`
 
 interface Changed extends Versioned<Task> {
   id: string
@@ -246,17 +282,20 @@ interface ById extends Visible {
   id: string
   /** A JSON array of versions: in any other, the task is left alone. */
   versions?: string | undefined
+  /** The token of its lease: without that lease, the task is left alone. */
+  lease_token?: string | undefined
 }
 
-const byIdAndVersion = ($: { id: Placeholder; versions?: Placeholder; own_sessions?: Placeholder }) =>
+const byIdAndConditions = ($: { [Name in keyof ById]: Placeholder | undefined }) =>
   and(
-    eq(tasks.id, $.id),
+    eq(tasks.id, $.id!),
     isOwn(tasks.session_id, $.own_sessions),
     $.versions && sql`${$.versions}::jsonb ? ${timestamp(tasks.updated_at).sql}`,
+    $.lease_token && eq(tasks.lease_token, $.lease_token),
   )
 
 const update = statement<ById & { patch: string }, Changed>(($) =>
-  change(byIdAndVersion($), sql`${$.patch}::jsonb`),
+  change(byIdAndConditions($), sql`${$.patch}::jsonb`, { keepsLease: $.lease_token }),
 )
 
 const updateMany = statement<{ patches: string } & Visible, Changed>(($) => {
@@ -269,11 +308,12 @@ const updateMany = statement<{ patches: string } & Visible, Changed>(($) => {
     sql`${tasks.id} = any(array(select jsonb_object_keys(patches)::uuid from given))`,
     isOwn(tasks.session_id, $.own_sessions),
   )
-  return change(chosen, sql`(select patches from given) -> ${tasks.id}::text`, patches)
+  const patch = sql`((select patches from given) -> ${tasks.id}::text)`
+  return change(chosen, patch, { blocked: isBlockedAfterwards }, patches)
 })
 
 const remove = statement<ById, { id: string }>(($) =>
-  qb.delete(tasks).where(byIdAndVersion($)).returning({ id: tasks.id }),
+  qb.delete(tasks).where(byIdAndConditions($)).returning({ id: tasks.id }),
 )
 
 const removeMany = statement<{ ids: string } & Visible, { id: string }>(($) => {
@@ -306,19 +346,58 @@ const sortOf = ({ sort_by, order }: TaskListQuery): Sort => `${sort_by} ${order}
 
 export type TaskStore = ReturnType<typeof createTaskStore>
 
+/** What must be true of a task for a change to take effect. */
+export interface Conditions {
+  /** Its versions, one of them. */
+  versions?: string[] | undefined
+  /** The token of its lease. */
+  leaseToken?: string | undefined
+}
+
+const conditionValues = ({ versions, leaseToken }: Conditions) => ({
+  versions: versions && toJson(versions),
+  lease_token: leaseToken,
+})
+
 /**
- * Every function sees the tasks of the caller's sessions and no others.
+ * Every function sees the tasks of the caller's sessions and no others. If a rule between tasks is broken, it throws what
+ * tasks/rules.ts explains.
  *
  * @param db A database, or a transaction.
  */
 export function createTaskStore(db: StoreDb, idempotency: Idempotency) {
+  /** Runs a change of `ids`, in a transaction if it names blockers. */
+  const changing = async <T>(
+    caller: Caller,
+    changes: Map<string, Pick<TaskUpdate, 'blocked_by'>>,
+    run: (db: StoreDb) => Promise<T>,
+  ): Promise<T> => {
+    const dependents = [...changes].flatMap(([id, { blocked_by }]) => (blocked_by?.length ? [id] : []))
+    if (dependents.length === 0) return run(db)
+    return db.inTransaction(async (transaction) => {
+      await lockDependencies(transaction, caller, dependents)
+      const changed = await run(transaction)
+      await assertDependencies(transaction, dependents, { mayClose: true })
+      return changed
+    })
+  }
+
   return {
     /** Creates the task; with `once`, unless an earlier request has done so. */
     async create(task: TaskCreate, once?: Once): Promise<Creation<Task>> {
-      const rows = toJson([newTask(task)])
+      const row = newTask(task)
+      const rows = toJson([row])
+      const create = async (run: (db: StoreDb) => Promise<Versioned<Task>[]>) => {
+        if (!task.blocked_by?.length) return (await run(db))[0]
+        return db.inTransaction(async (transaction) => {
+          const [created] = await run(transaction)
+          if (created) await assertDependencies(transaction, [row.id])
+          return created
+        })
+      }
       if (once !== undefined)
-        return idempotency.once(async (values) => (await insertOnce(db, { rows, ...values }))[0], once)
-      const [created] = await insert(db, { rows })
+        return idempotency.once((values) => create((db) => insertOnce(db, { rows, ...values })), once)
+      const created = await create((db) => insert(db, { rows }))
       return { outcome: 'created', ...created! }
     },
 
@@ -342,21 +421,22 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency) {
     },
 
     /**
-     * The changed task, or undefined if there is none with this id and, if given, in one of these versions. Call
-     * {@link get} to find out which: a version never returns once it has changed.
+     * The changed task, or undefined if there is none with this id that meets the conditions. Call {@link get} to find out
+     * which: a version never returns once it has changed, and a lease that was lost does not either.
      */
     async update(
       caller: Caller,
       id: string,
       changes: TaskUpdate,
-      versions?: string[],
+      conditions: Conditions = {},
     ): Promise<Changed | undefined> {
-      const [task] = await update(db, {
+      const values = {
         id,
-        patch: toJson(inUtc(changes)),
-        versions: versions && toJson(versions),
+        patch: toJson(toPatch(changes)),
+        ...conditionValues(conditions),
         ...visibleTo(caller),
-      })
+      }
+      const [task] = await changing(caller, new Map([[id, changes]]), (db) => update(db, values))
       return task
     },
 
@@ -369,10 +449,8 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency) {
       changes: TaskPatch[],
     ): Promise<{ updated: Map<string, Json<Task>>; becameCompleted: number }> {
       const merged = mergePatches(changes)
-      const rows = await updateMany(db, {
-        patches: toJson(Object.fromEntries(merged)),
-        ...visibleTo(caller),
-      })
+      const patches = toJson(Object.fromEntries(merged))
+      const rows = await changing(caller, merged, (db) => updateMany(db, { patches, ...visibleTo(caller) }))
       const byId = new Map(rows.map(({ id, json }) => [id, json]))
       return {
         updated: new Map([...merged.keys()].flatMap((id) => (byId.has(id) ? [[id, byId.get(id)!]] : []))),
@@ -380,13 +458,9 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency) {
       }
     },
 
-    /** Whether there was such a task, in one of the versions if any are given. */
-    async delete(caller: Caller, id: string, versions?: string[]): Promise<boolean> {
-      const deleted = await remove(db, {
-        id,
-        versions: versions && toJson(versions),
-        ...visibleTo(caller),
-      })
+    /** Whether there was such a task that met the conditions. */
+    async delete(caller: Caller, id: string, conditions: Conditions = {}): Promise<boolean> {
+      const deleted = await remove(db, { id, ...conditionValues(conditions), ...visibleTo(caller) })
       return deleted.length > 0
     },
 
@@ -398,15 +472,30 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency) {
   }
 }
 
+/** Changes as the statements take them: with a list of patches for the metadata, which are merged one after the other. */
+type Patch = Omit<TaskUpdate, 'metadata'> & { metadata?: object[]; completed_at?: null }
+
+const toPatch = ({ metadata, ...changes }: TaskUpdate): Patch => ({
+  ...inUtc(changes),
+  ...(metadata && { metadata: [metadata] }),
+})
+
 /** One patch for each id, as if those for the same id were applied one after the other. Ids in lower case. */
 function mergePatches(patches: TaskPatch[]) {
-  const merged = new Map<string, TaskUpdate & { completed_at?: null }>()
+  const merged = new Map<string, Patch>()
   for (const { id: given, ...changes } of patches) {
     const id = given.toLowerCase()
     const earlier = merged.get(id)
     // A task that was left open in between has no completed_at to keep: completing it again is a new completion.
     const reopened = earlier?.status !== undefined && earlier.status !== 'completed'
-    merged.set(id, { ...earlier, ...(reopened && { completed_at: null }), ...inUtc(changes) })
+    const patch = toPatch(changes)
+    const metadata = [...(earlier?.metadata ?? []), ...(patch.metadata ?? [])]
+    merged.set(id, {
+      ...earlier,
+      ...(reopened && { completed_at: null }),
+      ...patch,
+      ...(metadata.length > 0 && { metadata }),
+    })
   }
   return merged
 }

@@ -18,12 +18,24 @@ interface RouteCounts {
   seconds: number
 }
 
+/** What a claim has done: how many tasks it claimed, took over from an expired lease, and completed. */
+interface ClaimCounts {
+  outcome: 'created' | 'replayed'
+  claimed?: number
+  tookOver?: number
+  completed?: number
+}
+
 export class Metrics {
   tasksCreated = 0
   /** Tasks that became completed or were created as completed. */
   tasksCompleted = 0
   /** Creates that returned the stored response of an earlier one with the same Idempotency-Key. */
   replays = 0
+  /** Tasks that were claimed. */
+  claims = 0
+  /** Claims of a task whose lease had expired. */
+  leasesExpired = 0
   readonly #routes = new Map<string | undefined, Map<string, RouteCounts>>()
 
   /** Counts a response. Without a route, the path was unknown. */
@@ -38,13 +50,24 @@ export class Metrics {
   }
 
   /** Counts a create, by its outcome. */
-  created(outcome: 'created' | 'replayed', tasks: { status: string }[]) {
+  created(outcome: 'created' | 'replayed', tasks: readonly { status: string }[]) {
     if (outcome === 'replayed') {
       this.replays++
       return
     }
     this.tasksCreated += tasks.length
     for (const { status } of tasks) if (status === 'completed') this.tasksCompleted++
+  }
+
+  /** Counts a claim, by its outcome. */
+  claimed({ outcome, claimed = 0, tookOver = 0, completed = 0 }: ClaimCounts) {
+    if (outcome === 'replayed') {
+      this.replays++
+      return
+    }
+    this.claims += claimed
+    this.leasesExpired += tookOver
+    this.tasksCompleted += completed
   }
 
   /** The counts of every route that was requested. */

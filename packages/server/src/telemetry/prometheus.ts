@@ -113,6 +113,12 @@ async function createRegistry({ version, metrics, load, poolSize }: MetricsRoute
     'Creates that returned the stored response of an earlier one with the same Idempotency-Key.',
     () => metrics.replays,
   )
+  counter('aklp_task_claims_total', 'Tasks that workers claimed.', () => metrics.claims)
+  counter(
+    'aklp_task_leases_expired_total',
+    'Claims of a task whose lease had expired: its worker stopped without releasing it.',
+    () => metrics.leasesExpired,
+  )
   return registry
 }
 

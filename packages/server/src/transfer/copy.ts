@@ -2,7 +2,7 @@
 import type { StoreDb } from '../db/database.js'
 import type { Progress } from './progress.js'
 import { createCheck, type GivenRow, type Row, TABLES, type Table } from './rows.js'
-import { addRows } from './store.js'
+import { addRows, allowAnyBlockers } from './store.js'
 
 /** Where rows come from: the database of the Python service, or a file. */
 export interface Source {
@@ -70,6 +70,7 @@ export async function copy(source: Source, db: StoreDb, progress: Progress): Pro
     progress.advance(rows.length)
   }
 
+  await allowAnyBlockers(db)
   for await (const item of source.rows) {
     if ('mistake' in item) {
       report.complete = false

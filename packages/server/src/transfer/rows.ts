@@ -6,17 +6,29 @@ import type { batches, tasks } from '../db/tables.js'
 import { Strict } from '../http/schemas.js'
 import { toTimestamp } from '../http/timestamp.js'
 import { createCompiler, explain, phrase } from '../http/validation.js'
-import { Task, TaskCreate } from '../tasks/schemas.js'
+import { Task, TaskCreate, TaskPlan } from '../tasks/schemas.js'
 
 /** What callers set has the rules of a create: a field that may be left out there may be missing in an older export. */
-const { tasks: _tasks, ...batchFields } = { ...Batch.properties, ...BatchCreate.properties }
+const {
+  tasks: _tasks,
+  progress: _progress,
+  ...batchFields
+} = { ...Batch.properties, ...BatchCreate.properties }
 const BatchRow = Strict(batchFields satisfies Schemas<typeof batches.$inferSelect>)
 
-const TaskRow = Strict({
+const { is_ready: _is_ready, ...taskFields } = {
   ...Task.properties,
+  ...TaskPlan.properties,
   ...TaskCreate.properties,
-  position: Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 }),
-} satisfies Schemas<typeof tasks.$inferSelect>)
+}
+const count = Type.Integer({ minimum: 0, maximum: 2 ** 31 - 1 })
+const TaskRow = Strict({
+  ...taskFields,
+  attempts: { ...count, default: 0 },
+  claimed_by: Type.Optional(taskFields.claimed_by),
+  lease_expires_at: Type.Optional(taskFields.lease_expires_at),
+  position: count,
+} satisfies Schemas<Omit<typeof tasks.$inferSelect, 'lease_token'>>)
 
 type Schemas<Row> = { [Name in keyof Row]: TSchema }
 
@@ -48,7 +60,7 @@ export function createCheck(): (table: Table, given: GivenRow) => Checked {
   }
 }
 
-const timestamps = Object.entries({ ...BatchRow.properties, ...TaskRow.properties })
+const timestamps = Object.entries<TSchema>({ ...BatchRow.properties, ...TaskRow.properties })
   .filter(([, schema]) => schema.format === 'date-time')
   .map(([name]) => name)
 

@@ -1,0 +1,28 @@
+/** The operations on sessions over HTTP. */
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { commonProblems, problems } from '../http/problem.js'
+import { ref, success } from '../http/schemas.js'
+import { SessionParams, SessionState } from './schemas.js'
+import type { SessionStore } from './store.js'
+
+export const sessionRoutes: FastifyPluginAsyncTypebox<{ store: SessionStore }> = async (app, { store }) => {
+  app.get(
+    '/:session_id',
+    {
+      config: { load: 'ordinary' },
+      schema: {
+        operationId: 'getSession',
+        tags: ['sessions'],
+        summary: 'Get the state of a session',
+        description:
+          'Returns where things stand: the progress, the next task, the tasks in progress, and what was completed last. The one call to make after an agent has lost its context.',
+        params: SessionParams,
+        response: {
+          200: success('The state of the session.', ref(SessionState)),
+          ...problems(...commonProblems),
+        },
+      },
+    },
+    async ({ caller, params }) => store.get(caller, params.session_id),
+  )
+}

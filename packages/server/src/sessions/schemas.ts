@@ -1,0 +1,46 @@
+/** The schemas of sessions. The OpenAPI document is generated from them, so descriptions are documentation. */
+import { type Static, Type } from '@sinclair/typebox'
+import { Batch } from '../batches/schemas.js'
+import { ref, refOrNull, Uuid } from '../http/schemas.js'
+import { example, Progress, Task } from '../tasks/schemas.js'
+
+/** Most tasks in progress that a session lists. */
+export const MAX_IN_PROGRESS = 10
+/** Most completed tasks that it lists. */
+export const MAX_RECENT = 5
+
+export const SessionParams = Type.Object({
+  session_id: Uuid('The session of the agent.', example.session_id),
+})
+
+const { id, reason, created_at } = Batch.properties
+const LatestBatch = Type.Object({ id, reason, created_at, progress: ref(Progress) })
+
+export const SessionState = Type.Object(
+  {
+    session_id: SessionParams.properties.session_id,
+    progress: ref(Progress),
+    next: Type.Unsafe<Task | null>({
+      ...refOrNull(Task),
+      description: 'The task that a claim would return; null if none is ready.',
+    }),
+    in_progress: Type.Array(ref(Task), {
+      description: `The tasks in progress, the latest change first; ${MAX_IN_PROGRESS} at most.`,
+    }),
+    recent: Type.Array(ref(Task), {
+      description: `The tasks that were completed last, with their results; ${MAX_RECENT} at most.`,
+    }),
+    latest_batch: Type.Unsafe<Static<typeof LatestBatch> | null>({
+      anyOf: [LatestBatch, Type.Null()],
+      description: 'The latest batch without its tasks; null if there is none.',
+    }),
+  },
+  {
+    $id: 'SessionState',
+    description: 'Where things stand in a session. All zeros and nulls if nobody has used it.',
+  },
+)
+export type SessionState = Static<typeof SessionState>
+
+/** The schemas that are named components of the OpenAPI document. */
+export const sessionComponents = [SessionState]

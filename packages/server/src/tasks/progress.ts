@@ -1,0 +1,35 @@
+/** Counts of the tasks of a session or batch. */
+import { type SQL, sql } from 'drizzle-orm'
+import { tasks } from '../db/tables.js'
+import { isDeferred, isFree } from './ready.js'
+import type { Progress } from './schemas.js'
+
+/**
+ * The aggregates over rows named `tasks`, which have the columns of a task.
+ *
+ * @param blocked Whether a task has an open blocker. It is evaluated several times for each row.
+ */
+const counts = (blocked: SQL) => {
+  const { status, due_date, updated_at } = tasks
+  const count = (condition: SQL) => sql`(count(*) filter (where ${condition}))::int`
+  return {
+    total: sql`count(*)::int`,
+    pending: count(sql`${status} = 'pending'`),
+    in_progress: count(sql`${status} = 'in_progress'`),
+    completed: count(sql`${status} = 'completed'`),
+    ready: count(sql`${isFree} and not (${isDeferred}) and not (${blocked})`),
+    blocked: count(sql`${status} = 'pending' and ${blocked}`),
+    deferred: count(sql`${status} = 'pending' and ${isDeferred} and not (${blocked})`),
+    overdue: count(sql`${status} <> 'completed' and ${due_date} < now()`),
+    // Rounded down: 100 only when all are completed.
+    percent: sql`coalesce(count(*) filter (where ${status} = 'completed') * 100 / nullif(count(*), 0), 0)::int`,
+    last_activity_at: sql`to_char(max(${updated_at}) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`,
+  } satisfies Record<keyof Progress, SQL>
+}
+
+/** SQL for the progress of rows named `tasks` as JSON. */
+export const progressOf = (blocked: SQL): SQL =>
+  sql`json_build_object(${sql.join(
+    Object.entries(counts(blocked)).map(([name, count]) => sql`${sql.raw(`'${name}'`)}, ${count}`),
+    sql`, `,
+  )})`
