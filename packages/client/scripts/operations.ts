@@ -39,7 +39,9 @@ function writeMethod(operation: Operation): string {
   const { http, path, method, response, query, body, list, pathParameters, options } = operation
   const input = [
     ...(pathParameters.length > 0
-      ? [`params: { ${pathParameters.map(({ name }) => name).join(', ')} }`]
+      ? [
+          `params: { ${pathParameters.map(({ name }) => name + (name === 'session_id' ? ', ...scope' : '')).join(', ')} }`,
+        ]
       : []),
     ...(query ? [scoped('query', query.schema)] : []),
     ...(body ? [list ? `body: { ${list} }` : scoped('body', body.schema)] : []),

@@ -35,6 +35,8 @@ interface RawOperation {
   parameters?: (Parameter | { $ref: string })[]
   requestBody?: Body | { $ref: string }
   responses: Record<string, Content | { $ref: string }>
+  /** The operationId that this operation is another name of. */
+  'x-alias-of'?: string
 }
 
 interface Input {
@@ -75,18 +77,19 @@ export interface Contract {
   operations: Operation[]
 }
 
-const OPTIONS = 'timeout, signal, headers, retries'
-const plainOptions = { type: 'RequestOptions', names: OPTIONS, isCreate: false }
 /** An operation that takes one of these headers has an option for it. */
-const optionsByHeader: Record<string, Operation['options']> = {
-  'Idempotency-Key': { type: 'CreateOptions', names: `idempotencyKey, ${OPTIONS}`, isCreate: true },
-  'If-Match': { type: 'ChangeOptions', names: `ifUnchangedSince, ${OPTIONS}`, isCreate: false },
+const optionOfHeader: Record<string, string> = {
+  'Idempotency-Key': 'idempotencyKey',
+  'If-Match': 'ifUnchangedSince',
+  'Lease-Token': 'leaseToken',
 }
 
 export function readContract(document: OpenApiDocument): Contract {
   const contract: Contract = { document, schemas: { ...document.components.schemas }, operations: [] }
   for (const [path, methods] of Object.entries(document.paths)) {
     for (const [http, raw] of Object.entries(methods)) {
+      // One method for each operation: the client needs no second name for it.
+      if (raw['x-alias-of'] !== undefined) continue
       const operation = readOperation(contract, http.toUpperCase(), path, raw)
       if (operation) contract.operations.push(operation)
     }
@@ -149,9 +152,17 @@ function readOperation(
     list: property && otherProperties.length === 0 && property[1].type === 'array' ? property[0] : undefined,
     response: responseSchema ? typeOf(responseSchema, `${capitalized(id)}Response`, schemas) : 'void',
     item: isPage ? typeOf(page.items!.items!, `${capitalized(id)}Item`, schemas) : undefined,
-    options:
-      parameters.map(({ name }) => optionsByHeader[name]).find((options) => options !== undefined) ??
-      plainOptions,
+    options: readOptions(parameters),
+  }
+}
+
+function readOptions(parameters: Parameter[]): Operation['options'] {
+  const own = parameters.flatMap(({ name }) => optionOfHeader[name] ?? [])
+  const isCreate = own.includes('idempotencyKey')
+  return {
+    type: isCreate ? 'CreateOptions' : own.length > 0 ? 'ChangeOptions' : 'RequestOptions',
+    names: [...own, 'timeout', 'signal', 'headers', 'retries'].join(', '),
+    isCreate,
   }
 }
 

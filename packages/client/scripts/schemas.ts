@@ -26,9 +26,10 @@ export function resolve<T>(document: object, value: T | { $ref: string }): T {
   return resolve(document, found as T)
 }
 
-/** Changes a schema and all schemas in it, the outer ones first, and removes formats that only the server knows. */
+/** Changes a schema and all schemas in it, the outer ones first, and removes what only the server knows. */
 export function mapSchema(schema: Schema, change: (schema: Schema) => Schema): Schema {
-  const { format, ...changed } = change(schema)
+  const { format, ...known } = change(schema)
+  const changed: Schema = Object.fromEntries(Object.entries(known).filter(([name]) => !name.startsWith('x-')))
   return {
     ...changed,
     ...(format && WIRE_FORMATS.includes(format) && { format }),

@@ -2,7 +2,7 @@
 import { gzipSync } from 'node:zlib'
 import { buildSync } from 'esbuild'
 
-const MAX_BYTES = 4096
+const MAX_BYTES = 6144
 
 function size(entry: string): number {
   const { outputFiles } = buildSync({

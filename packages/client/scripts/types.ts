@@ -82,6 +82,8 @@ function documented({ description, ...schema }: Schema): Schema {
   return {
     ...schema,
     ...(description && { title: [description, ...tags].join('\n') }),
+    // An object whose fields are not listed may have any.
+    ...(schema.type === 'object' && !schema.properties && { additionalProperties: true }),
     // The type is nullable already: a null among the values would be listed twice.
     ...(schema.enum && { enum: schema.enum.filter((value) => value !== null) }),
   }

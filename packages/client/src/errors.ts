@@ -4,6 +4,9 @@ import type { Problem, Task } from './generated/schema.js'
 /** The error codes of the service. The meaning of a code never changes. */
 export type ErrorCode = Problem['error_code']
 
+/** A task that must be completed first. */
+export type OpenBlocker = NonNullable<Problem['open_blockers']>[number]
+
 /** One validation error of a request. */
 export type Mistake = NonNullable<Problem['errors']>[number]
 
@@ -25,8 +28,11 @@ export class AklpError extends Error {
   /** The whole problem document (RFC 9457); undefined if the response is not from the service. */
   readonly problem: Problem | undefined
 
-  constructor({ status, headers }: Pick<Response, 'status' | 'headers'>, text: string) {
-    const problem = readProblem(text)
+  constructor(
+    { status, headers }: Pick<Response, 'status' | 'headers'>,
+    text: string,
+    problem = readProblem(text),
+  ) {
     const detail =
       problem?.detail ??
       `The response is not from the task service. Check baseUrl. The response starts with: ${text.slice(0, 200).trim()}`
@@ -56,10 +62,30 @@ export class NotFoundError extends AklpError {
 /** 409 and 412: the request conflicts with the current state. */
 export class ConflictError extends AklpError {
   override name = 'ConflictError'
-  /** The current task, if it has changed since `ifUnchangedSince`. */
+  /** The current task, if it has changed since `ifUnchangedSince`, or another worker holds it. */
   get current(): Task | undefined {
     return this.problem?.current
   }
+}
+/** 409 `task_blocked`: other tasks must be completed first. Nothing was changed. */
+export class TaskBlockedError extends ConflictError {
+  override name = 'TaskBlockedError'
+  /** The tasks to complete first, or to remove from `blocked_by`. */
+  get openBlockers(): readonly OpenBlocker[] {
+    return this.problem?.open_blockers ?? []
+  }
+}
+/** 409 `task_claimed`: the `current` task is in progress; `current.claimed_by` holds it. Claim another one. */
+export class TaskClaimedError extends ConflictError {
+  override name = 'TaskClaimedError'
+}
+/** 409 `lease_lost`: the token does not hold the `current` task any more. Nothing was changed. Stop working on it. */
+export class LeaseLostError extends ConflictError {
+  override name = 'LeaseLostError'
+}
+/** 422 `dependency_cycle`: tasks would block each other; `detail` names them. Nothing was changed. */
+export class DependencyCycleError extends ValidationError {
+  override name = 'DependencyCycleError'
 }
 /** 429: too many requests; wait `retryAfter` seconds before the next one. */
 export class RateLimitError extends AklpError {
@@ -102,7 +128,11 @@ export class AbortError extends Error {
   override name = 'AbortError'
 }
 
-const kinds: Record<number, typeof AklpError> = {
+const kinds: Record<string, typeof AklpError> = {
+  task_blocked: TaskBlockedError,
+  task_claimed: TaskClaimedError,
+  lease_lost: LeaseLostError,
+  dependency_cycle: DependencyCycleError,
   400: ValidationError,
   401: UnauthorizedError,
   403: UnauthorizedError,
@@ -115,8 +145,12 @@ const kinds: Record<number, typeof AklpError> = {
 
 /** The error for a response that is not a success or not JSON. */
 export function errorOf(response: Response, text: string): AklpError {
-  const Kind = kinds[response.status] ?? (response.status >= 500 ? ServerError : AklpError)
-  return new Kind(response, text)
+  const problem = readProblem(text)
+  const Kind =
+    kinds[problem?.error_code ?? ''] ??
+    kinds[response.status] ??
+    (response.status >= 500 ? ServerError : AklpError)
+  return new Kind(response, text, problem)
 }
 
 function readProblem(text: string): Problem | undefined {

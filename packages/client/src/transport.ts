@@ -31,6 +31,11 @@ export interface ChangeOptions extends RequestOptions {
    * a ConflictError with the `current` task.
    */
   ifUnchangedSince?: string | undefined
+  /**
+   * The `token` of the lease under which you work on the task. If it is not the task's current lease, nothing is done, and
+   * the call throws a LeaseLostError with the `current` task. Without it, a change of `status` ends any lease.
+   */
+  leaseToken?: string | undefined
 }
 
 /** Options for a client and all its calls. */
@@ -88,7 +93,8 @@ export function createSend(client: ClientOptions): Send {
     const payload = body && JSON.stringify(body, refuseInvalidDates)
     // All attempts have the same key.
     const key = once && idempotencyKey(options.idempotencyKey ?? randomKey())
-    const { ifUnchangedSince } = options
+    const { ifUnchangedSince, leaseToken } = options
+    const isConditional = ifUnchangedSince !== undefined || leaseToken !== undefined
     const retries = options.retries ?? client.retries ?? 2
     const timeout = Math.min(options.timeout ?? client.timeout ?? 30_000, LONGEST_TIMEOUT)
     const limit = startLimit(call, timeout, [client.signal, options.signal])
@@ -101,6 +107,7 @@ export function createSend(client: ClientOptions): Send {
         ...(payload && { 'content-type': 'application/json' }),
         ...(key && { 'idempotency-key': key }),
         ...(ifUnchangedSince && { 'if-match': `"${ifUnchangedSince}"` }),
+        ...(leaseToken && { 'lease-token': leaseToken }),
         ...(bearer && { authorization: `Bearer ${bearer}` }),
         ...clientHeaders,
         ...(options.headers && lowerCased(options.headers)),
@@ -131,7 +138,7 @@ export function createSend(client: ClientOptions): Send {
           return await attempt()
         } catch (error) {
           limit.signal.throwIfAborted()
-          if (attempts > retries || !isRetryable(error, ifUnchangedSince === undefined)) throw error
+          if (attempts > retries || !isRetryable(error, !isConditional)) throw error
           // Full jitter: callers that failed at the same time do not retry at the same time.
           const backoff = Math.random() * Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (attempts - 1))
           const delay = 1000 * ((error as AklpError).retryAfter ?? 0) + backoff

@@ -3,10 +3,11 @@ import { readFileSync } from 'node:fs'
 
 const { paths } = JSON.parse(readFileSync(new URL('../../server/openapi.json', import.meta.url), 'utf8'))
 
-/** All operations but those that return plain text, such as the probes of a load balancer. */
+/** All operations but aliases and those that return plain text, such as the probes of a load balancer. */
 export const operations = Object.entries<Record<string, any>>(paths).flatMap(([path, methods]) =>
   Object.entries(methods)
     .filter(([, { responses }]) => responses['200']?.content?.['text/plain'] === undefined)
+    .filter(([, operation]) => operation['x-alias-of'] === undefined)
     .map(([method, { operationId }]) => ({
       operationId: operationId as string,
       /** Matches the method and path of a request for this operation. */

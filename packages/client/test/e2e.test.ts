@@ -1,6 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
-import { ConflictError, createClient, NotFoundError, type Task, ValidationError } from '../src/index.js'
+import {
+  ConflictError,
+  createClient,
+  DependencyCycleError,
+  LeaseLostError,
+  NotFoundError,
+  type Task,
+  TaskBlockedError,
+  TaskClaimedError,
+  ValidationError,
+} from '../src/index.js'
 import { operations } from './contract.js'
 import { failure, inProcess, startService } from './support.js'
 
@@ -51,6 +61,20 @@ async function suite(t: Test, baseUrl: string, fetch: Fetch) {
 
     const extra = await aklp.tasks.create({ title: 'a&b=c d+é/?#', session_id })
     t.same(await aklp.tasks.get(extra.id), extra)
+    t.match(await aklp.batches.extend(batch.id, [{ title: 'Pod 로그 확인하기', blocked_by: [third.id] }]), {
+      tasks: [{}, {}, {}, { blocked_by: [third.id], is_ready: false }],
+    })
+    const { task, lease } = await aklp.tasks.claimNext({ session_id, worker: 'agent-1' })
+    t.match(task, { id: third.id, status: 'in_progress', claimed_by: 'agent-1', attempts: 1 })
+    const { token } = lease!
+    t.match((await aklp.tasks.renewLease(third.id, { token, lease_seconds: 60 })).lease, { token })
+    t.match(await aklp.tasks.update(third.id, { metadata: { a: 1 } }, { leaseToken: token }), {
+      metadata: { a: 1 },
+    })
+    t.match(await aklp.tasks.release(third.id, { token }), { status: 'pending', claimed_by: null })
+    await aklp.tasks.claim(third.id, { worker: 'agent-2' })
+    const state = await aklp.sessions.get(session_id)
+    t.match(state, { progress: { total: 5, completed: 1, in_progress: 1 }, in_progress: [{ id: third.id }] })
     const pending = await aklp.tasks.list({ session_id, status: 'pending', sort_by: 'created_at', limit: 2 })
     t.match(pending, { total: 3, total_pages: 2, has_next: true, has_prev: false })
 
@@ -123,6 +147,35 @@ async function suite(t: Test, baseUrl: string, fetch: Fetch) {
       await aklp.tasks.delete(seen.id, { ifUnchangedSince: error.current!.updated_at })
     },
   )
+
+  await t.test('what agents do to each other are errors that say what they wait for', async (t) => {
+    const session = aklp.session(randomUUID())
+    const { id, tasks } = await session.batches.create({
+      tasks: [
+        { key: 'create-pod', title: 'a' },
+        { key: 'read-logs', title: 'b', blocked_by: ['create-pod'] },
+      ],
+    })
+    const [a, b] = tasks as [Task, Task]
+    const blocked = await failure(aklp.tasks.update(b.id, { status: 'completed' }), TaskBlockedError)
+    t.same(blocked.openBlockers, [{ id: a.id, key: 'create-pod', title: 'a', status: 'pending' }])
+    const { lease } = await aklp.tasks.claim(a.id, { worker: 'agent-1' })
+    const claimed = await failure(aklp.tasks.claim(a.id, { worker: 'agent-2' }), TaskClaimedError)
+    t.equal(claimed.current?.claimed_by, 'agent-1')
+    const other = { token: randomUUID() }
+    const lost = await failure(aklp.tasks.release(a.id, other), LeaseLostError)
+    t.equal(lost.current?.claimed_by, 'agent-1')
+    await failure(aklp.tasks.update(a.id, { title: 'c' }, { leaseToken: other.token }), LeaseLostError)
+    await aklp.tasks.update(a.id, { status: 'completed' }, { leaseToken: lease.token })
+    const cycle = [
+      { key: 'c', title: 'c', blocked_by: ['d'] },
+      { key: 'd', title: 'd', blocked_by: ['c'] },
+    ]
+    t.match(
+      (await failure(aklp.batches.extend(id, cycle), DependencyCycleError)).detail,
+      /c → d → c|d → c → d/,
+    )
+  })
 
   await t.test('the message of a validation error lists every error and its correction', async (t) => {
     const bad = { titel: 'a', status: 'complete', priority: 'urgent' } as unknown as { title: string }

@@ -2,9 +2,13 @@ import t from 'tap'
 import {
   AklpError,
   ConflictError,
+  DependencyCycleError,
+  LeaseLostError,
   NotFoundError,
   RateLimitError,
   ServerError,
+  TaskBlockedError,
+  TaskClaimedError,
   UnauthorizedError,
   ValidationError,
 } from '../src/index.js'
@@ -85,6 +89,32 @@ t.test('each status has an error class, which has all fields of the problem', as
     t.same(error.errors, [])
     t.equal(error.requestId, 'r1')
     t.same(error.problem, problem)
+  }
+})
+
+t.test('a conflict between agents has an error class of its own, and is not retried', async (t) => {
+  const current = { id, claimed_by: 'agent-2' }
+  const open_blockers = [{ id, key: 'create-pod', title: 'nginx Pod 생성하기', status: 'pending' }]
+  const kinds: [string, number, object, typeof AklpError, typeof AklpError][] = [
+    ['task_blocked', 409, { open_blockers }, TaskBlockedError, ConflictError],
+    ['task_claimed', 409, { current }, TaskClaimedError, ConflictError],
+    ['lease_lost', 409, { current }, LeaseLostError, ConflictError],
+    ['dependency_cycle', 422, {}, DependencyCycleError, ValidationError],
+  ]
+  for (const [error_code, status, extras, Kind, Parent] of kinds) {
+    const { aklp, requests } = await faulty(t, [
+      json(status, { error_code, detail: '…', ...extras }),
+      success,
+    ])
+    const error = await failure(update(aklp), Parent)
+    t.equal(error.constructor, Kind)
+    t.equal(error.name, Kind.name)
+    t.equal(error.error_code, error_code)
+    t.match(error, {
+      ...('current' in extras && { current }),
+      ...('open_blockers' in extras && { openBlockers: open_blockers }),
+    })
+    t.equal(requests.length, 1)
   }
 })
 

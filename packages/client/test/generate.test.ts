@@ -50,6 +50,17 @@ t.test('the document is not changed', async (t) => {
   t.same(contract.document, document)
 })
 
+t.test('an alias of another operation is neither a method nor a tool', (t) => {
+  const contract = changed(() => {})
+  t.ok(document.paths['/v1/books/{book_id}'].put['x-alias-of'])
+  t.notMatch(writeOperations(contract) + writeTools(contract), /replace(?:Book)?\b/)
+  t.match(
+    writeOperations(changed(({ paths }) => delete paths['/v1/books/{book_id}'].put['x-alias-of'])),
+    'replace: (',
+  )
+  t.end()
+})
+
 t.test('an operation without an operationId or a tag is rejected', (t) => {
   for (const change of [
     (operation: any) => delete operation.operationId,

@@ -24,11 +24,17 @@ t.test('every method sends the HTTP method, path, query and body of its operatio
   await aklp.tasks.delete(id)
   await aklp.tasks.bulkUpdate([{ id, status: 'completed' }])
   await aklp.tasks.bulkDelete([id])
+  await aklp.tasks.claimNext({ worker: 'agent-1', session_id })
+  await aklp.tasks.claim(id, { worker: 'agent-1' })
+  await aklp.tasks.renewLease(id, { token: id, lease_seconds: 60 })
+  await aklp.tasks.release(id, { token: id, not_before: new Date('2025-12-31T00:00:00Z') })
   await aklp.batches.create({ session_id, reason: 'because', tasks })
   await aklp.batches.list({ session_id })
   await aklp.batches.latest()
   await aklp.batches.latest({ session_id })
   await aklp.batches.get(id)
+  await aklp.batches.extend(id, tasks)
+  await aklp.sessions.get(session_id)
   await aklp.health.get()
   t.same(
     requests.map(({ method, url, body }) => [method, url, body]),
@@ -45,11 +51,17 @@ t.test('every method sends the HTTP method, path, query and body of its operatio
       ['DELETE', `/api/v1/tasks/${id}`, undefined],
       ['PUT', '/api/v1/tasks/bulk', { tasks: [{ id, status: 'completed' }] }],
       ['DELETE', '/api/v1/tasks/bulk', { ids: [id] }],
+      ['POST', '/api/v1/tasks/claim', { worker: 'agent-1', session_id }],
+      ['POST', `/api/v1/tasks/${id}/claim`, { worker: 'agent-1' }],
+      ['POST', `/api/v1/tasks/${id}/renew`, { token: id, lease_seconds: 60 }],
+      ['POST', `/api/v1/tasks/${id}/release`, { token: id, not_before: '2025-12-31T00:00:00.000Z' }],
       ['POST', '/api/v1/batches', { session_id, reason: 'because', tasks }],
       ['GET', `/api/v1/batches?session_id=${session_id}`, undefined],
       ['GET', '/api/v1/batches/latest', undefined],
       ['GET', `/api/v1/batches/latest?session_id=${session_id}`, undefined],
       ['GET', `/api/v1/batches/${id}`, undefined],
+      ['POST', `/api/v1/batches/${id}/tasks`, { tasks }],
+      ['GET', `/api/v1/sessions/${session_id}`, undefined],
       ['GET', '/health', undefined],
     ],
   )
@@ -112,6 +124,17 @@ t.test('an invalid Date is rejected, not sent as null', async (t) => {
   const error = await failure(aklp.tasks.update(id, { due_date: new Date('tomorrow') }), InputError)
   t.match(error.message, 'due_date is an invalid Date')
   t.equal(requests.length, 0)
+})
+
+t.test('a lease token is sent as a header of a change', async (t) => {
+  const { aklp, requests } = recording()
+  await aklp.tasks.update(id, { title: 'a' }, { leaseToken: session_id })
+  await aklp.tasks.delete(id, { leaseToken: session_id })
+  await aklp.tasks.update(id, { title: 'a' })
+  t.same(
+    requests.map(({ headers }) => headers.get('lease-token')),
+    [session_id, session_id, null],
+  )
 })
 
 t.test('headers of a call override those of the client, whatever their case', async (t) => {

@@ -20,6 +20,7 @@ withoutDelays(t)
 
 const conditionalUpdate = (aklp: Client) =>
   aklp.tasks.update(id, { status: 'completed' }, { ifUnchangedSince: '2025-12-06T10:00:00.000Z' })
+const updateUnderLease = (aklp: Client) => aklp.tasks.update(id, { status: 'completed' }, { leaseToken: id })
 
 t.test('a temporary failure of a read, an update or a delete is retried', async (t) => {
   const failures: [string, Reply][] = [
@@ -40,23 +41,32 @@ t.test('a temporary failure of a read, an update or a delete is retried', async 
   }
 })
 
+t.test('a conditional update sends its condition', async (t) => {
+  const { aklp, requests } = await faulty(t, [success])
+  await conditionalUpdate(aklp)
+  t.equal(requests[0]!.headers['if-match'], '"2025-12-06T10:00:00.000Z"')
+})
+
 t.test('a conditional update is not retried if it may have taken effect', async (t) => {
   for (const reply of [
     ...[500, 502, 503, 504].map((status) => json(status, {})),
     disconnect,
     disconnectInBody,
   ]) {
-    const { aklp, requests } = await faulty(t, [reply, success])
-    await failure(conditionalUpdate(aklp), Error)
-    t.equal(requests.length, 1)
-    t.equal(requests[0]!.headers['if-match'], '"2025-12-06T10:00:00.000Z"')
+    for (const change of [conditionalUpdate, updateUnderLease]) {
+      const { aklp, requests } = await faulty(t, [reply, success])
+      await failure(change(aklp), Error)
+      t.equal(requests.length, 1)
+    }
   }
 })
 
 t.test('a conditional update that had no effect is retried', async (t) => {
-  const { aklp, requests } = await faulty(t, [json(429, {}), success])
-  await conditionalUpdate(aklp)
-  t.equal(requests.length, 2)
+  for (const change of [conditionalUpdate, updateUnderLease]) {
+    const { aklp, requests } = await faulty(t, [json(429, {}), success])
+    await change(aklp)
+    t.equal(requests.length, 2)
+  }
 })
 
 t.test('a create is retried after a refused connection', async (t) => {

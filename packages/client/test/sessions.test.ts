@@ -21,6 +21,8 @@ t.test(
     for await (const _ of session.tasks.each());
     await session.tasks.update(id, { status: 'completed' })
     await session.tasks.bulkUpdate([{ id }])
+    await session.tasks.claimNext({ worker: 'agent-1' })
+    await session.sessions.get(other.session_id)
     t.same(
       requests.map(({ url, body }) => [url, body]),
       [
@@ -34,6 +36,8 @@ t.test(
         [`/api/v1/tasks?limit=100&page=1&session_id=${session_id}`, undefined],
         [`/api/v1/tasks/${id}`, { status: 'completed' }],
         ['/api/v1/tasks/bulk', { tasks: [{ id }] }],
+        ['/api/v1/tasks/claim', { worker: 'agent-1', session_id }],
+        [`/api/v1/sessions/${session_id}`, undefined],
       ],
     )
   },

@@ -36,8 +36,17 @@ t.test('every tool calls its operation and returns the response as JSON', async 
   t.match(await call('listBatches', {}), { total: 1 })
   t.match(await call('getBatch', { batch_id: batch.id }), { id: batch.id })
   t.match(await call('latestBatch', {}), { id: batch.id })
+  t.match(await call('extendBatch', { batch_id: batch.id, tasks: [{ title: 'd' }] }), {
+    tasks: { length: 3 },
+  })
+  const { task, lease } = await call('claimNextTask', { worker: 'agent-1' })
+  t.match(task, { id: b.id, status: 'in_progress', claimed_by: 'agent-1' })
+  t.match(await call('renewLease', { task_id: b.id, token: lease.token }), { lease: { token: lease.token } })
+  t.match(await call('releaseTask', { task_id: b.id, token: lease.token }), { status: 'pending' })
+  t.match(await call('claimTask', { task_id: b.id, worker: 'agent-2' }), { task: { claimed_by: 'agent-2' } })
   t.equal(await call('deleteTask', { task_id: a.id }), 'Done.')
   t.match(await call('bulkDeleteTasks', { ids: [a.id, b.id] }), { deleted_count: 1, not_found: [a.id] })
+  t.match(await call('getSession', {}), { progress: { total: 2 } })
   t.match(await call('getHealth', {}), { status: 'healthy' })
 })
 
@@ -50,6 +59,8 @@ t.test('a session_id in the input cannot leave the session', async (t) => {
   const [own, other] = [aklp.session(randomUUID()), randomUUID()]
   await aklp.batches.create({ session_id: other, tasks: [{ title: 'a' }] })
   t.same(await callTool(own, 'latestBatch', { session_id: other }), { content: 'null', is_error: false })
+  const { content } = await callTool(own, 'getSession', { session_id: other })
+  t.match(JSON.parse(content), { progress: { total: 0 } })
 })
 
 t.test('a tool call with the same idempotency key creates its task once', async (t) => {

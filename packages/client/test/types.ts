@@ -2,13 +2,16 @@
 import {
   AklpError,
   type Batch,
+  type Claim,
   type Client,
   createClient,
   type ErrorCode,
   type Health,
   type Operations,
   type Session,
+  type SessionState,
   type Task,
+  TaskBlockedError,
   type TaskBulkUpdateResult,
   type TaskCreate,
   type TaskPage,
@@ -37,16 +40,28 @@ export async function responses() {
   same<typeof health, Health>(true)
   const deleted = await aklp.tasks.delete(task.id)
   same<typeof deleted, void>(true)
+  const claim = await aklp.tasks.claimNext({
+    session_id,
+    worker: 'agent-1',
+    done: { task_id: task.id, token: '' },
+  })
+  same<typeof claim, Claim>(true)
+  const state = await aklp.sessions.get(session_id)
+  same<typeof state, SessionState>(true)
   for await (const each of aklp.tasks.each({ session_id, status: 'pending' })) same<typeof each, Task>(true)
   for await (const each of aklp.batches.each()) same<typeof each, Batch>(true)
 
   // @ts-expect-error it is null before the first batch
   latest.id
+  // @ts-expect-error it is null when no task is ready
+  claim.lease.token
   // @ts-expect-error not a field of a task
   created.name
   // Times are returned as strings.
   same<Task['due_date'], string | null>(true)
   same<Task['status'], 'pending' | 'in_progress' | 'completed'>(true)
+  same<Task['blocked_by'], string[]>(true)
+  same<Task['metadata'], { [key: string]: unknown }>(true)
   same<Task['priority'], 'high' | 'medium' | 'low' | null>(true)
 }
 
@@ -55,6 +70,12 @@ export async function options() {
   await session.batches.create({ tasks: [] }, { idempotencyKey: 'plan:1', timeout: 1 })
   await aklp.tasks.update(task.id, {}, { ifUnchangedSince: task.updated_at })
   await session.tasks.delete(task.id, { ifUnchangedSince: task.updated_at })
+  await session.tasks.claimNext({ worker: 'agent-1' }, { idempotencyKey: 'claim:1' })
+  await session.batches.extend(task.batch_id!, [{ title: 'a' }], { idempotencyKey: 'extend:1' })
+  await aklp.tasks.update(task.id, {}, { leaseToken: 'token' })
+  await session.tasks.delete(task.id, { leaseToken: 'token', ifUnchangedSince: task.updated_at })
+  // @ts-expect-error only updates and deletes take leaseToken
+  await aklp.tasks.bulkDelete([], { leaseToken: 'token' })
   // @ts-expect-error only creates take an idempotencyKey
   await aklp.tasks.list({}, { idempotencyKey: 'plan:1' })
   // @ts-expect-error only updates and deletes take ifUnchangedSince
@@ -71,6 +92,12 @@ export async function inputs() {
   same<TaskCreate['due_date'], string | Date | null | undefined>(true)
   same<TaskPatch['id'], string>(true)
 
+  await aklp.tasks.update(task.id, { metadata: { step: 1, seen: null, nested: { any: ['thing'] } } })
+  await aklp.tasks.release(task.id, { token: 'token', not_before: new Date() })
+  // @ts-expect-error the worker is missing
+  await aklp.tasks.claimNext({ session_id })
+  // @ts-expect-error update has this name and no other
+  await aklp.tasks.patch(task.id, {})
   // @ts-expect-error the title is missing
   await aklp.tasks.create({ priority: 'high' })
   // @ts-expect-error the input is missing
@@ -127,6 +154,8 @@ export async function sessions() {
   for await (const each of session.tasks.each({ status: 'pending' })) same<typeof each, Task>(true)
 
   // @ts-expect-error a session sets the session_id itself
+  await session.tasks.claimNext({ worker: 'agent-1', session_id })
+  // @ts-expect-error a session sets the session_id itself
   await session.tasks.list({ session_id })
   // @ts-expect-error a session sets the session_id itself
   await session.batches.create({ session_id, tasks: [] })
@@ -144,6 +173,7 @@ export async function sessions() {
 export function errors(error: unknown): string | undefined {
   if (!(error instanceof AklpError)) return undefined
   same<typeof error.error_code, ErrorCode | undefined>(true)
+  if (error instanceof TaskBlockedError) return error.openBlockers.map(({ title }) => title).join()
   const { error_code } = error
   if (error_code === 'task_not_found' || error_code === 'validation_error') return error.detail
   // @ts-expect-error not an error code

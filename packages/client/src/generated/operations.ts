@@ -88,30 +88,13 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param task_id The id of the task.
      * @param body The fields to change. An omitted field keeps its value; null clears `description`, `priority`, `due_date`, `not_before` or `result`. Other fields cannot be changed: to move a task to another session or batch, create it there.
-     * @param options Options for this call: ifUnchangedSince, timeout, signal, headers, retries.
+     * @param options Options for this call: ifUnchangedSince, leaseToken, timeout, signal, headers, retries.
      * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, task_not_found, request_timeout, task_blocked, lease_lost, task_changed, body_too_large, unsupported_media_type, expectation_failed, host_not_allowed, dependency_cycle, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
      * aklp.tasks.update('019b0f3e-7c00-7000-8000-000000000001', {"status":"completed"})
      */
     update: (task_id: string, body: TaskUpdate, options?: ChangeOptions): Promise<Task> =>
       send('PUT', '/api/v1/tasks/{task_id}', { params: { task_id }, body }, options),
-
-    /**
-     * Update a task.
-     *
-     * Changes the given fields; omitted fields keep their value. `{"status": "completed"}` completes the task and sets its `completed_at`; any other status clears it. `{}` changes nothing.
-     *
-     * `PATCH /api/v1/tasks/{task_id}`
-     *
-     * @param task_id The id of the task.
-     * @param body The fields to change. An omitted field keeps its value; null clears `description`, `priority`, `due_date`, `not_before` or `result`. Other fields cannot be changed: to move a task to another session or batch, create it there.
-     * @param options Options for this call: ifUnchangedSince, timeout, signal, headers, retries.
-     * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, task_not_found, request_timeout, task_blocked, lease_lost, task_changed, body_too_large, unsupported_media_type, expectation_failed, host_not_allowed, dependency_cycle, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
-     * @example
-     * aklp.tasks.patch('019b0f3e-7c00-7000-8000-000000000001', {"status":"completed"})
-     */
-    patch: (task_id: string, body: TaskUpdate, options?: ChangeOptions): Promise<Task> =>
-      send('PATCH', '/api/v1/tasks/{task_id}', { params: { task_id }, body }, options),
 
     /**
      * Delete a task.
@@ -121,7 +104,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      * `DELETE /api/v1/tasks/{task_id}`
      *
      * @param task_id The id of the task.
-     * @param options Options for this call: ifUnchangedSince, timeout, signal, headers, retries.
+     * @param options Options for this call: ifUnchangedSince, leaseToken, timeout, signal, headers, retries.
      * @throws {AklpError} with one of these codes: invalid_json, bad_request, unauthorized, forbidden, task_not_found, lease_lost, task_changed, body_too_large, unsupported_media_type, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     delete: (task_id: string, options?: ChangeOptions): Promise<void> =>
@@ -158,9 +141,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      */
     bulkDelete: (ids: TaskBulkDelete['ids'], options?: RequestOptions): Promise<TaskBulkDeleteResult> =>
       send('DELETE', '/api/v1/tasks/bulk', { body: { ids } }, options),
-  }
 
-  const claims = {
     /**
      * Claim the next task.
      *
@@ -173,9 +154,9 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      * @returns What was created. If `idempotencyKey` was used before, the first response: it may be out of date, so read it again before a change with `ifUnchangedSince`.
      * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, task_not_found, batch_not_found, request_timeout, task_blocked, lease_lost, idempotency_in_progress, body_too_large, unsupported_media_type, expectation_failed, host_not_allowed, idempotency_key_reused, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
-     * aklp.claims.claimNextTask({"worker":"agent-1","session_id":"550e8400-e29b-41d4-a716-446655440001"})
+     * aklp.tasks.claimNext({"worker":"agent-1","session_id":"550e8400-e29b-41d4-a716-446655440001"})
      */
-    claimNextTask: (body: ClaimRequest, options?: CreateOptions): Promise<Claim> =>
+    claimNext: (body: ClaimRequest, options?: CreateOptions): Promise<Claim> =>
       send('POST', '/api/v1/tasks/claim', { body: { ...body, ...scope }, once: true }, options),
 
     /**
@@ -190,9 +171,9 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      * @param options Options for this call: timeout, signal, headers, retries.
      * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, task_not_found, request_timeout, task_claimed, task_blocked, task_completed, body_too_large, unsupported_media_type, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
-     * aklp.claims.claimTask('019b0f3e-7c00-7000-8000-000000000001', {"worker":"agent-1"})
+     * aklp.tasks.claim('019b0f3e-7c00-7000-8000-000000000001', {"worker":"agent-1"})
      */
-    claimTask: (task_id: string, body: TaskClaimRequest, options?: RequestOptions): Promise<TaskLease> =>
+    claim: (task_id: string, body: TaskClaimRequest, options?: RequestOptions): Promise<TaskLease> =>
       send('POST', '/api/v1/tasks/{task_id}/claim', { params: { task_id }, body }, options),
 
     /**
@@ -207,7 +188,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      * @param options Options for this call: timeout, signal, headers, retries.
      * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, task_not_found, request_timeout, lease_lost, body_too_large, unsupported_media_type, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
-     * aklp.claims.renewLease('019b0f3e-7c00-7000-8000-000000000001', {"token":"0b3f8a52-6a0e-4c6e-9b7f-3d1c2a4e5f60"})
+     * aklp.tasks.renewLease('019b0f3e-7c00-7000-8000-000000000001', {"token":"0b3f8a52-6a0e-4c6e-9b7f-3d1c2a4e5f60"})
      */
     renewLease: (task_id: string, body: RenewRequest, options?: RequestOptions): Promise<TaskLease> =>
       send('POST', '/api/v1/tasks/{task_id}/renew', { params: { task_id }, body }, options),
@@ -224,9 +205,9 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      * @param options Options for this call: timeout, signal, headers, retries.
      * @throws {AklpError} with one of these codes: invalid_json, empty_body, bad_request, unauthorized, forbidden, task_not_found, request_timeout, lease_lost, body_too_large, unsupported_media_type, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      * @example
-     * aklp.claims.releaseTask('019b0f3e-7c00-7000-8000-000000000001', {"token":"0b3f8a52-6a0e-4c6e-9b7f-3d1c2a4e5f60"})
+     * aklp.tasks.release('019b0f3e-7c00-7000-8000-000000000001', {"token":"0b3f8a52-6a0e-4c6e-9b7f-3d1c2a4e5f60"})
      */
-    releaseTask: (task_id: string, body: ReleaseRequest, options?: RequestOptions): Promise<Task> =>
+    release: (task_id: string, body: ReleaseRequest, options?: RequestOptions): Promise<Task> =>
       send('POST', '/api/v1/tasks/{task_id}/release', { params: { task_id }, body }, options),
   }
 
@@ -336,10 +317,10 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      * @throws {AklpError} with one of these codes: bad_request, unauthorized, forbidden, expectation_failed, host_not_allowed, validation_error, rate_limited, internal_error, database_unavailable, issuer_unavailable, overloaded, timeout.
      */
     get: (session_id: string, options?: RequestOptions): Promise<SessionState> =>
-      send('GET', '/api/v1/sessions/{session_id}', { params: { session_id } }, options),
+      send('GET', '/api/v1/sessions/{session_id}', { params: { session_id, ...scope } }, options),
   }
 
-  return { health, tasks, claims, batches, sessions }
+  return { health, tasks, batches, sessions }
 }
 
 export type Operations = ReturnType<typeof createOperations>

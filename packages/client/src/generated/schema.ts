@@ -94,7 +94,9 @@ export interface Task {
      * What an agent keeps with the task; `{}` if nothing.
      * @example {}
      */
-    metadata: Record<string, never>;
+    metadata: {
+        [key: string]: unknown;
+    };
     /**
      * When it was completed; null unless the status is `completed`. Set by the service.
      * Format: date-time
@@ -240,7 +242,9 @@ export interface TaskCreate {
      *       "namespace": "lab-1"
      *     }
      */
-    metadata?: Record<string, never>;
+    metadata?: {
+        [key: string]: unknown;
+    };
     /**
      * The ids of the tasks that must be completed first, up to 50. They must belong to the same session.
      *     @minItems 0
@@ -325,7 +329,9 @@ export interface TaskPlan {
      *       "namespace": "lab-1"
      *     }
      */
-    metadata?: Record<string, never>;
+    metadata?: {
+        [key: string]: unknown;
+    };
     /**
      * The tasks that must be completed first, up to 50: by their `key` in the same batch, also of tasks further down, or by the id of an existing task of the session.
      *     @minItems 0
@@ -401,7 +407,9 @@ export interface TaskUpdate {
      *       "namespace": "lab-1"
      *     }
      */
-    metadata?: Record<string, never>;
+    metadata?: {
+        [key: string]: unknown;
+    };
 }
 /** The id of a task and the fields to change, as in TaskUpdate. */
 export interface TaskPatch {
@@ -466,7 +474,9 @@ export interface TaskPatch {
      *       "namespace": "lab-1"
      *     }
      */
-    metadata?: Record<string, never>;
+    metadata?: {
+        [key: string]: unknown;
+    };
 }
 /**
  * Changes to several tasks, applied in one transaction.
@@ -589,7 +599,9 @@ export interface Batch {
      * What an agent keeps with the batch; `{}` if nothing.
      * @example {}
      */
-    metadata: Record<string, never>;
+    metadata: {
+        [key: string]: unknown;
+    };
     /**
      * When it was created.
      * Format: date-time
@@ -656,7 +668,9 @@ export interface BatchCreate {
      *       "namespace": "lab-1"
      *     }
      */
-    metadata?: Record<string, never>;
+    metadata?: {
+        [key: string]: unknown;
+    };
     /**
      * The tasks in the order in which to work on them, 1 to 500.
      *     @minItems 1
@@ -809,7 +823,9 @@ export interface ClaimRequest {
          *       "namespace": "lab-1"
          *     }
          */
-        metadata?: Record<string, never>;
+        metadata?: {
+            [key: string]: unknown;
+        };
     };
     /**
      * Whether to return the task that this worker holds already, if it holds one, with a new token. The old token is lost. Use it after a restart, or when a response was lost.

@@ -106,10 +106,6 @@ export const tools: Tool[] = [
         },
         "metadata": {
           "type": "object",
-          "x-free-form": {
-            "maxBytes": 8192,
-            "maxNameLength": 64
-          },
           "description": "Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters.",
           "examples": [
             {
@@ -347,140 +343,6 @@ export const tools: Tool[] = [
         },
         "metadata": {
           "type": "object",
-          "x-free-form": {
-            "maxBytes": 8192,
-            "maxNameLength": 64
-          },
-          "description": "Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters. Merged into the existing object (RFC 7396): a member with the value null is removed.",
-          "examples": [
-            {
-              "namespace": "lab-1"
-            }
-          ]
-        }
-      },
-      "required": [
-        "task_id"
-      ],
-      "additionalProperties": false
-    }
-  },
-  {
-    "name": "patchTask",
-    "description": "Update a task. Changes the given fields; omitted fields keep their value. `{\"status\": \"completed\"}` completes the task and sets its `completed_at`; any other status clears it. `{}` changes nothing.",
-    "parameters": {
-      "type": "object",
-      "properties": {
-        "task_id": {
-          "description": "The id of the task.",
-          "examples": [
-            "019b0f3e-7c00-7000-8000-000000000001"
-          ],
-          "type": "string",
-          "format": "uuid"
-        },
-        "title": {
-          "maxLength": 255,
-          "description": "What to do: 1 to 255 characters, not only whitespace.",
-          "examples": [
-            "Pod 개념 이해하기"
-          ],
-          "minLength": 1,
-          "pattern": "\\S",
-          "type": "string"
-        },
-        "description": {
-          "maxLength": 1000,
-          "description": "How to do it: up to 1000 characters, or null.",
-          "examples": [
-            "kubectl run 명령어로 nginx Pod 생성"
-          ],
-          "type": [
-            "string",
-            "null"
-          ]
-        },
-        "status": {
-          "type": "string",
-          "enum": [
-            "pending",
-            "in_progress",
-            "completed"
-          ],
-          "description": "The state of the task: `pending` (not started), `in_progress` or `completed`.",
-          "examples": [
-            "pending"
-          ]
-        },
-        "priority": {
-          "description": "How important it is: `high` (required for the next step), `medium` (helpful) or `low` (optional); null if not set.",
-          "examples": [
-            "high"
-          ],
-          "type": [
-            "string",
-            "null"
-          ],
-          "enum": [
-            "high",
-            "medium",
-            "low",
-            null
-          ]
-        },
-        "due_date": {
-          "description": "When it is due; null for no due date. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.",
-          "examples": [
-            "2025-12-07T23:59:59Z"
-          ],
-          "type": [
-            "string",
-            "null"
-          ],
-          "format": "date-time"
-        },
-        "blocked_by": {
-          "minItems": 0,
-          "maxItems": 50,
-          "description": "The ids of the tasks that must be completed first, up to 50. They must belong to the same session. Replaces the whole list; `[]` clears it.",
-          "type": "array",
-          "items": {
-            "description": "The id of a task of the same session.",
-            "examples": [
-              "019b0f3e-7c00-7000-8000-000000000002"
-            ],
-            "type": "string",
-            "format": "uuid"
-          }
-        },
-        "not_before": {
-          "description": "When it becomes ready at the earliest, such as a review in three days; null for now. Only claims wait for it. RFC 3339. A time without an offset is UTC, and a date alone is midnight UTC.",
-          "examples": [
-            "2025-12-09T09:00:00Z"
-          ],
-          "type": [
-            "string",
-            "null"
-          ],
-          "format": "date-time"
-        },
-        "result": {
-          "maxLength": 4000,
-          "description": "What came of it: up to 4000 characters, or null. Usually sent with `\"status\": \"completed\"`.",
-          "examples": [
-            "Pod nginx가 Running 상태입니다."
-          ],
-          "type": [
-            "string",
-            "null"
-          ]
-        },
-        "metadata": {
-          "type": "object",
-          "x-free-form": {
-            "maxBytes": 8192,
-            "maxNameLength": 64
-          },
           "description": "Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters. Merged into the existing object (RFC 7396): a member with the value null is removed.",
           "examples": [
             {
@@ -641,10 +503,6 @@ export const tools: Tool[] = [
               },
               "metadata": {
                 "type": "object",
-                "x-free-form": {
-                  "maxBytes": 8192,
-                  "maxNameLength": 64
-                },
                 "description": "Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters. Merged into the existing object (RFC 7396): a member with the value null is removed.",
                 "examples": [
                   {
@@ -766,10 +624,6 @@ export const tools: Tool[] = [
             },
             "metadata": {
               "type": "object",
-              "x-free-form": {
-                "maxBytes": 8192,
-                "maxNameLength": 64
-              },
               "description": "Merged into the metadata of the completed task (RFC 7396).",
               "examples": [
                 {
@@ -941,10 +795,6 @@ export const tools: Tool[] = [
         },
         "metadata": {
           "type": "object",
-          "x-free-form": {
-            "maxBytes": 8192,
-            "maxNameLength": 64
-          },
           "description": "Anything that the agent wants to keep with the batch: a JSON object of up to 8 KiB.",
           "examples": [
             {
@@ -1074,10 +924,6 @@ export const tools: Tool[] = [
               },
               "metadata": {
                 "type": "object",
-                "x-free-form": {
-                  "maxBytes": 8192,
-                  "maxNameLength": 64
-                },
                 "description": "Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters.",
                 "examples": [
                   {
@@ -1323,10 +1169,6 @@ export const tools: Tool[] = [
               },
               "metadata": {
                 "type": "object",
-                "x-free-form": {
-                  "maxBytes": 8192,
-                  "maxNameLength": 64
-                },
                 "description": "Anything that the agent wants to keep: a JSON object of up to 8 KiB, with names of up to 64 characters.",
                 "examples": [
                   {
@@ -1403,14 +1245,13 @@ export const calls: Record<string, Call> = {
   listTasks: (client, query, options) => client.tasks.list(query, options),
   getTask: (client, { task_id }, options) => client.tasks.get(task_id, options),
   updateTask: (client, { task_id, ...body }, options) => client.tasks.update(task_id, body, options),
-  patchTask: (client, { task_id, ...body }, options) => client.tasks.patch(task_id, body, options),
   deleteTask: (client, { task_id }, options) => client.tasks.delete(task_id, options),
   bulkUpdateTasks: (client, { tasks }, options) => client.tasks.bulkUpdate(tasks, options),
   bulkDeleteTasks: (client, { ids }, options) => client.tasks.bulkDelete(ids, options),
-  claimNextTask: (client, body, options) => client.claims.claimNextTask(body, options),
-  claimTask: (client, { task_id, ...body }, options) => client.claims.claimTask(task_id, body, options),
-  renewLease: (client, { task_id, ...body }, options) => client.claims.renewLease(task_id, body, options),
-  releaseTask: (client, { task_id, ...body }, options) => client.claims.releaseTask(task_id, body, options),
+  claimNextTask: (client, body, options) => client.tasks.claimNext(body, options),
+  claimTask: (client, { task_id, ...body }, options) => client.tasks.claim(task_id, body, options),
+  renewLease: (client, { task_id, ...body }, options) => client.tasks.renewLease(task_id, body, options),
+  releaseTask: (client, { task_id, ...body }, options) => client.tasks.release(task_id, body, options),
   createBatch: (client, body, options) => client.batches.create(body, options),
   listBatches: (client, query, options) => client.batches.list(query, options),
   latestBatch: (client, query, options) => client.batches.latest(query, options),

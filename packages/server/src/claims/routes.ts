@@ -19,7 +19,7 @@ import type { Metrics } from '../telemetry/metrics.js'
 import { Claim, ClaimRequest, ReleaseRequest, RenewRequest, TaskClaimRequest, TaskLease } from './schemas.js'
 import { type ClaimStore, LeaseLost, UnknownBatch } from './store.js'
 
-const tags = ['claims']
+const tags = ['tasks']
 
 interface ClaimRoutesOptions {
   store: ClaimStore

@@ -53,7 +53,8 @@ export const openapi = fp<OpenapiOptions>(
         ...(path && { servers: [serverAt(path)] }),
         tags: [
           { name: 'batches', description: 'Plans: several tasks created in one call.' },
-          { name: 'tasks', description: 'Single tasks, and changes to several tasks in one call.' },
+          { name: 'tasks', description: 'Single tasks, claims, and changes to several tasks in one call.' },
+          { name: 'sessions', description: 'Where things stand in a session.' },
           { name: 'health', description: 'The health of the service.' },
         ],
         components: {

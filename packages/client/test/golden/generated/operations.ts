@@ -91,7 +91,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      *
      * @param book_id The book's id.
      * @param body The fields to change.
-     * @param options Options for this call: ifUnchangedSince, timeout, signal, headers, retries.
+     * @param options Options for this call: ifUnchangedSince, leaseToken, timeout, signal, headers, retries.
      * @throws {AklpError} with one of these codes: book_not_found, invalid_json, validation_error.
      * @example
      * aklp.books.update('019b0f3e-7c00-7000-8000-000000000001', {"rating":"good"})
@@ -112,6 +112,21 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
      */
     delete: (book_id: string, options?: ChangeOptions): Promise<void> =>
       send('DELETE', '/v1/books/{book_id}', { params: { book_id } }, options),
+  }
+
+  const visits = {
+    /**
+     * Get a visit.
+     *
+     * Returns the book that the reader took last.
+     *
+     * `GET /v1/visits/{session_id}`
+     *
+     * @param session_id The visit of the reader.
+     * @param options Options for this call: timeout, signal, headers, retries.
+     */
+    get: (session_id: string, options?: RequestOptions): Promise<Book> =>
+      send('GET', '/v1/visits/{session_id}', { params: { session_id, ...scope } }, options),
   }
 
   const branches = {
@@ -145,7 +160,7 @@ export function createOperations(send: Send, scope: { session_id?: string }) {
       send('PUT', '/v1/branches/{branch_id}/loans/{book_id}', { params: { branch_id, book_id }, body: { ...body, ...scope } }, options),
   }
 
-  return { books, branches }
+  return { books, visits, branches }
 }
 
 export type Operations = ReturnType<typeof createOperations>

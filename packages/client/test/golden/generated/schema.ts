@@ -67,6 +67,9 @@ export interface BookUpdate {
     rating?: "good" | "bad" | null;
     /** Format: date-time */
     lent_until?: string | Date | null;
+    labels?: {
+        [key: string]: unknown;
+    };
 }
 /**
  * @example {

@@ -195,6 +195,9 @@ export const tools: Tool[] = [
             "null"
           ],
           "format": "date-time"
+        },
+        "labels": {
+          "type": "object"
         }
       },
       "required": [
@@ -220,6 +223,23 @@ export const tools: Tool[] = [
       },
       "required": [
         "book_id"
+      ],
+      "additionalProperties": false
+    }
+  },
+  {
+    "name": "getVisit",
+    "description": "Get a visit. Returns the book that the reader took last.",
+    "parameters": {
+      "type": "object",
+      "properties": {
+        "session_id": {
+          "description": "The visit of the reader.",
+          "type": "string"
+        }
+      },
+      "required": [
+        "session_id"
       ],
       "additionalProperties": false
     }
@@ -298,6 +318,7 @@ export const calls: Record<string, Call> = {
   getBook: (client, { book_id }, options) => client.books.get(book_id, options),
   updateBook: (client, { book_id, ...body }, options) => client.books.update(book_id, body, options),
   deleteBook: (client, { book_id }, options) => client.books.delete(book_id, options),
+  getVisit: (client, { session_id }, options) => client.visits.get(session_id, options),
   nearestBranch: (client, query, options) => client.branches.nearest(query, options),
   lendBook: (client, { branch_id, book_id, ...body }, options) => client.branches.lendBook(branch_id, book_id, body, options),
 }
