@@ -1,12 +1,31 @@
 /** The client: the operations of the service, for all sessions or for one. */
 import { createOperations, type Operations } from './generated/operations.js'
-import { type ClientOptions, createSend } from './transport.js'
+import type { SessionState } from './generated/schema.js'
+import { type ClientOptions, createSend, type RequestOptions } from './transport.js'
+import { type WorkFunction, type WorkOptions, type WorkResult, work } from './work.js'
 
 /** The operations for one session: its `session_id` is sent with every call that takes one. */
 export type Session = {
   [Resource in keyof Operations]: {
     [Method in keyof Operations[Resource]]: OfSession<Operations[Resource][Method]>
   }
+} & {
+  /** Returns where things stand in this session: the one call to make after an agent has lost its context. */
+  state(options?: RequestOptions): Promise<SessionState>
+  /**
+   * Works through the tasks of the session, together with other workers: claims what is ready, keeps the lease while
+   * `run` works on it, completes it with what `run` returns and takes the next one in the same call. Waits while nothing
+   * is ready but others are at work or a task is deferred.
+   *
+   * An outage of the service is waited for as long as the lease lasts, unless the service was never reached.
+   *
+   * @returns The progress, when all tasks are completed or the rest cannot be claimed.
+   * @throws {AbortError} when `signal` aborts, after the running tasks were released.
+   * @throws {AklpError} when the service refuses a claim, and any error of a call that did not reach it.
+   * @example
+   * await session.work({ worker: 'agent-1' }, async (task, { signal }) => teach(task.title, signal))
+   */
+  work(options: WorkOptions, run: WorkFunction): Promise<WorkResult>
 }
 
 type OfSession<Method> = Method extends (...input: infer Input) => infer Result
@@ -37,7 +56,12 @@ export function createClient(options: ClientOptions): Client {
     session(session_id) {
       // Without an id, a call would apply to all sessions.
       if (!session_id) throw new TypeError('session() needs a session id: a UUID that the agent creates once')
-      return createOperations(send, { session_id })
+      const operations = createOperations(send, { session_id })
+      return {
+        ...operations,
+        state: (options) => operations.sessions.get(session_id, options),
+        work: (options, run) => work(operations.tasks, options, run),
+      }
     },
   }
 }

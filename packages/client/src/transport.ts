@@ -139,9 +139,7 @@ export function createSend(client: ClientOptions): Send {
         } catch (error) {
           limit.signal.throwIfAborted()
           if (attempts > retries || !isRetryable(error, !isConditional)) throw error
-          // Full jitter: callers that failed at the same time do not retry at the same time.
-          const backoff = Math.random() * Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (attempts - 1))
-          const delay = 1000 * ((error as AklpError).retryAfter ?? 0) + backoff
+          const delay = 1000 * ((error as AklpError).retryAfter ?? 0) + backoff(attempts)
           if (delay >= limit.remaining()) throw error
           onRetry?.({ attempt: attempts, delay, error, method, path })
           await limit.sleep(delay)
@@ -210,8 +208,15 @@ function idempotencyKey(key: string): string {
   return `"${key.replace(/["\\]/g, '\\$&')}"`
 }
 
+/**
+ * The delay after so many attempts, in milliseconds. Full jitter: callers that failed at the same time do not retry at the
+ * same time.
+ */
+export const backoff = (attempts: number) =>
+  Math.random() * Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (attempts - 1))
+
 /** 128 random bits. Pages without TLS have no crypto.randomUUID. */
-const randomKey = () =>
+export const randomKey = () =>
   crypto
     .getRandomValues(new Uint8Array(16))
     .reduce((key, byte) => key + byte.toString(16).padStart(2, '0'), '')
@@ -220,7 +225,7 @@ const randomKey = () =>
  * Whether a retry may succeed and is safe. A conditional change is not `repeatable` once it may have taken effect:
  * its own first attempt would make the condition fail.
  */
-function isRetryable(error: unknown, repeatable: boolean): error is AklpError | ConnectionError {
+export function isRetryable(error: unknown, repeatable: boolean): error is AklpError | ConnectionError {
   if (error instanceof ConnectionError) return repeatable || !error.maybeSent
   if (!(error instanceof AklpError)) return false
   if (error.status === 429 || error.error_code === 'idempotency_in_progress') return true

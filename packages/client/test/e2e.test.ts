@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import {
+  AbortError,
   ConflictError,
   createClient,
   DependencyCycleError,
@@ -176,6 +177,74 @@ async function suite(t: Test, baseUrl: string, fetch: Fetch) {
       /c → d → c|d → c → d/,
     )
   })
+
+  await t.test('two workers do each task of a plan once, after those that it waits for', async (t) => {
+    const session = aklp.session(randomUUID())
+    const key = (i: number) => `step-${i}`
+    await session.batches.create({
+      tasks: Array.from({ length: 12 }, (_, i) => ({
+        key: key(i),
+        title: `${i}`,
+        blocked_by: i < 3 ? [] : [key(i - 3), key(i - 2)],
+      })),
+    })
+    const finished: string[] = []
+    const workAs = (worker: string) =>
+      session.work({ worker, concurrency: 2 }, async ({ id, key, blocked_by, claimed_by, attempts }) => {
+        t.equal(attempts, 1)
+        t.ok(claimed_by!.startsWith(worker))
+        for (const blocker of blocked_by) t.ok(finished.includes(blocker))
+        finished.push(id)
+        return `result of ${key}`
+      })
+    for (const { outcome, progress } of await Promise.all([workAs('agent-1'), workAs('agent-2')])) {
+      t.equal(outcome, 'done')
+      t.match(progress, { total: 12, completed: 12 })
+    }
+    t.equal(new Set(finished).size, 12)
+    t.equal(finished.length, 12)
+    for await (const { key, result } of session.tasks.each()) t.equal(result, `result of ${key}`)
+    t.match(await session.state(), { progress: { percent: 100 }, next: null, recent: { length: 5 } })
+  })
+
+  await t.test(
+    'a worker that comes back gets the task that it held, and its old lease is lost',
+    async (t) => {
+      const session = aklp.session(randomUUID())
+      await session.tasks.create({ title: 'a' })
+      const { task, lease } = await session.tasks.claimNext({ worker: 'agent-1' })
+      await session.work({ worker: 'agent-1' }, async ({ id, attempts }) => {
+        t.same([id, attempts], [task!.id, 1])
+        await failure(aklp.tasks.renewLease(id, { token: lease!.token }), LeaseLostError)
+      })
+      t.equal((await aklp.tasks.get(task!.id)).status, 'completed')
+    },
+  )
+
+  await t.test(
+    'a task whose function throws is deferred, and work is stuck when it was claimed too often',
+    async (t) => {
+      const session = aklp.session(randomUUID())
+      const { id } = await session.tasks.create({ title: 'a' })
+      const controller = new AbortController()
+      const fails = session.work(
+        { worker: 'agent-1', signal: controller.signal, onError: () => controller.abort() },
+        () => {
+          throw new Error('the cluster is gone')
+        },
+      )
+      await failure(fails, AbortError)
+      const { not_before, updated_at, ...task } = await aklp.tasks.get(id)
+      t.match(task, { status: 'pending', is_ready: false, claimed_by: null, attempts: 1 })
+      const pause = Date.parse(not_before!) - Date.parse(updated_at)
+      t.ok(pause > 5_000 && pause <= 10_000, `${pause} ms`)
+      await aklp.tasks.update(id, { not_before: null })
+      t.match(await session.work({ worker: 'agent-1', max_attempts: 1 }, () => {}), {
+        outcome: 'stuck',
+        progress: { ready: 1 },
+      })
+    },
+  )
 
   await t.test('the message of a validation error lists every error and its correction', async (t) => {
     const bad = { titel: 'a', status: 'complete', priority: 'urgent' } as unknown as { title: string }

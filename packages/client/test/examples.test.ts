@@ -43,6 +43,26 @@ t.test('the examples work with the service', async (t) => {
     t.match(printed, 'Did you mean completed?')
     t.match(printed, 'model: Your next step: Create an nginx Pod')
   })
+
+  await t.test('two-agents completes its plan after one was killed, and does nothing twice', async (t) => {
+    const lines = (await run('two-agents')).trim().split('\n')
+    t.equal(lines[0], 'planned 5 tasks')
+    t.equal(lines.at(-1), '5 of 5 completed')
+    t.ok(lines.indexOf('agent-1 was killed') < lines.indexOf('agent-2 did "Read its logs", attempt 2'))
+    t.same(
+      lines.slice(1, -1).sort(),
+      [
+        'agent-1 did "Create an nginx Pod", attempt 1',
+        'agent-1 hangs in "Read its logs"',
+        'agent-1 was killed',
+        'agent-2 did "Expose it with a Service", attempt 1',
+        'agent-2 did "Send it a request", attempt 1',
+        'agent-2 did "Read its logs", attempt 2',
+        'agent-2 did "Delete the Pod and the Service", attempt 1',
+        'agent-2: done',
+      ].sort(),
+    )
+  })
 })
 
 t.test('the README contains agents-day.ts unchanged', async (t) => {

@@ -16,6 +16,7 @@ import {
   type TaskCreate,
   type TaskPage,
   type TaskPatch,
+  type WorkResult,
 } from '../src/index.js'
 import { callTool } from '../src/tools.js'
 
@@ -168,6 +169,30 @@ export async function sessions() {
   same<Session extends Operations ? true : false, true>(true)
   await callTool(session, 'listTasks', {})
   await callTool(aklp, 'listTasks', {})
+}
+
+export async function working() {
+  const result = await session.work({ worker: 'agent-1', concurrency: 2 }, async (task, { signal }) => {
+    same<typeof task, Task>(true)
+    same<typeof signal, AbortSignal>(true)
+    return task.title
+  })
+  same<typeof result, WorkResult>(true)
+  same<WorkResult['outcome'], 'done' | 'stuck'>(true)
+  await session.work({ worker: 'agent-1' }, () => {})
+  await session.work({ worker: 'agent-1' }, async () => {})
+  await session.work({ worker: 'agent-1', signal: undefined }, () => null)
+  const state = await session.state()
+  same<typeof state, SessionState>(true)
+
+  // @ts-expect-error the worker is missing
+  await session.work({}, () => {})
+  // @ts-expect-error the function is missing
+  await session.work({ worker: 'agent-1' })
+  // @ts-expect-error a result is a text
+  await session.work({ worker: 'agent-1' }, () => ({ ok: true }))
+  // @ts-expect-error only a session can be worked on
+  await aklp.work({ worker: 'agent-1' }, () => {})
 }
 
 export function errors(error: unknown): string | undefined {

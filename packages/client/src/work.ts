@@ -1,0 +1,258 @@
+/** Works through the tasks of a session: claims what is ready, keeps the lease while it runs, completes it. */
+import {
+  AbortError,
+  AklpError,
+  InputError,
+  LeaseLostError,
+  TimeoutError,
+  UnauthorizedError,
+} from './errors.js'
+import type { Operations } from './generated/operations.js'
+import type { Claim, ClaimRequest, Progress, Task } from './generated/schema.js'
+import { backoff, isRetryable, randomKey } from './transport.js'
+
+/** Options of `session.work`. */
+export interface WorkOptions {
+  /**
+   * The name of the worker, 1 to 128 characters: unique among the agents that work on the session, and the same after a
+   * restart, so that the worker gets back the task that it held. With `concurrency`, the second task is claimed by
+   * `${worker}/2`, the third by `${worker}/3`, and so on.
+   */
+  worker: string
+  /** How many tasks are worked on at the same time; 1 by default. */
+  concurrency?: number | undefined
+  /**
+   * How many seconds pass before another worker can take over the task of a worker that has crashed, from 10 to 86 400;
+   * 900 by default. The lease is renewed at a third of this time, so a task may take longer.
+   */
+  lease_seconds?: number | undefined
+  /** Leaves out tasks that were claimed this often, from 1 to 100; no limit by default. */
+  max_attempts?: number | undefined
+  /** Stops the work: aborts the signals of the running tasks and releases each as soon as its function has ended. */
+  signal?: AbortSignal | undefined
+  /**
+   * Called when a task was not completed: with what its function threw, the error of the service for its result, or why the
+   * lease is lost. If it throws, the work stops and rejects with that.
+   */
+  onError?: ((error: unknown, task: Task) => void) | undefined
+}
+
+/**
+ * Works on one task and returns its `result`, up to 4000 characters, or nothing. If it throws, the task is released and
+ * can be claimed again after 10 seconds, 20 after the second attempt, and so on up to 15 minutes.
+ *
+ * @param context `signal` aborts when the lease is lost or the work is stopped: end then, the result is not used.
+ */
+export type WorkFunction = (
+  task: Task,
+  context: { signal: AbortSignal },
+  // biome-ignore lint/suspicious/noConfusingVoidType: the function may return nothing
+) => string | null | void | Promise<string | null | void>
+
+/** How the work has ended. */
+export interface WorkResult {
+  /** `done`: all tasks are completed. `stuck`: the rest waits for tasks that were claimed `max_attempts` times. */
+  outcome: 'done' | 'stuck'
+  progress: Progress
+}
+
+/** The clock of the work; its tests have one of their own. */
+export interface Time {
+  /** Milliseconds since any moment. */
+  now(): number
+  /** Resolves after so many milliseconds, or as soon as the signal aborts. */
+  sleep(milliseconds: number, signal: AbortSignal): Promise<void>
+}
+
+/** How long a task whose function threw is not ready after its first attempt, and at most, in milliseconds. */
+const FIRST_PAUSE = 10_000
+const LONGEST_PAUSE = 900_000
+
+/** The shortest time between two claims when no task is ready, in milliseconds. */
+const POLL = 250
+
+/** A task in progress. */
+interface Running {
+  task: Task
+  token: string
+  /** The time of the service minus that of our clock. */
+  ahead: number
+}
+
+export async function work(
+  tasks: Operations['tasks'],
+  { worker, concurrency = 1, lease_seconds = 900, max_attempts, signal, onError }: WorkOptions,
+  run: WorkFunction,
+  { now, sleep }: Time = systemTime,
+): Promise<WorkResult> {
+  if (!(concurrency >= 1)) throw new InputError(`concurrency must be 1 or more, not ${concurrency}`)
+  const lease = lease_seconds * 1000
+  const running = new Set<AbortController>()
+  const stopped = new AbortController()
+  let idle = new AbortController()
+  let wasReached = false
+  let result: WorkResult
+
+  const stop = (reason: unknown) => {
+    stopped.abort(reason)
+    idle.abort()
+    for (const controller of running) controller.abort(reason)
+  }
+
+  /** Claims with one idempotency key, until an outage has lasted as long as a lease. */
+  const claimNext = async (body: ClaimRequest): Promise<Claim> => {
+    const idempotencyKey = randomKey()
+    const start = now()
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const claim = await tasks.claimNext(body, { idempotencyKey })
+        wasReached = true
+        return claim
+      } catch (error) {
+        // A service that was never reached is not out for a moment: its URL is wrong, or it does not run.
+        const isOutage = wasReached && isTemporary(error) && now() - start < lease
+        if (!isOutage || stopped.signal.aborted) throw error
+        await sleep(backoff(attempt), stopped.signal)
+      }
+    }
+  }
+
+  /** Renews the lease until the task has ended; aborts the task when the lease is lost or may be taken over. */
+  const keepLease = async (
+    { task, token }: Running,
+    asked: number,
+    lost: AbortController,
+    ended: AbortSignal,
+  ) => {
+    // A failed renewal is repeated every ninth, and given up so early that it ends before the lease does.
+    const ninth = lease / 9
+    let expires = asked + lease
+    let next = asked + 3 * ninth
+    while (true) {
+      await sleep(next - now(), ended)
+      if (ended.aborted) return
+      const start = now()
+      try {
+        await tasks.renewLease(task.id, { token, lease_seconds }, { timeout: ninth, signal: ended })
+        expires = start + lease
+        next = start + 3 * ninth
+      } catch (error) {
+        if (ended.aborted) return
+        if (!isTemporary(error) || now() + ninth >= expires) return lost.abort(error)
+        next = now() + ninth
+      }
+    }
+  }
+
+  const giveBack = async ({ task, token, ahead }: Running, error: unknown) => {
+    const isStopped = stopped.signal.aborted
+    const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (task.attempts - 1))
+    if (!(error instanceof LeaseLostError)) {
+      const not_before = new Date(now() + ahead + pause)
+      // If this fails, the lease expires by itself.
+      await tasks.release(task.id, isStopped ? { token } : { token, not_before }).catch(() => {})
+    }
+    if (!isStopped) onError?.(error, task)
+  }
+
+  /** Runs the function. Returns what completes the task; undefined if it was given back. */
+  const runTask = async (current: Running, asked: number): Promise<ClaimRequest['done']> => {
+    const { task, token } = current
+    const controller = new AbortController()
+    const ended = new AbortController()
+    const { signal } = controller
+    running.add(controller)
+    keepLease(current, asked, controller, ended.signal)
+    try {
+      const result = await run(task, { signal })
+      signal.throwIfAborted()
+      ended.abort()
+      return { task_id: task.id, token, ...(result !== undefined && { result: result as string | null }) }
+    } catch (error) {
+      ended.abort()
+      await giveBack(current, signal.aborted ? signal.reason : error)
+      return undefined
+    } finally {
+      running.delete(controller)
+    }
+  }
+
+  /** Works on one task after the other. */
+  const workAs = async (name: string) => {
+    let current: Running | undefined
+    let done: ClaimRequest['done']
+    let resume = true
+    let polls = 0
+    let seen: string | null | undefined
+    while (!stopped.signal.aborted) {
+      const asked = now()
+      let claim: Claim
+      try {
+        claim = await claimNext({ worker: name, lease_seconds, max_attempts, resume, done })
+      } catch (error) {
+        const isRefused =
+          error instanceof AklpError && !(error instanceof UnauthorizedError) && !isTemporary(error)
+        if (!done || !isRefused) throw error
+        done = undefined
+        await giveBack(current!, error)
+        continue
+      }
+      resume = false
+      if (done) {
+        // What waited for this task may be ready.
+        idle.abort()
+        idle = new AbortController()
+      }
+      done = undefined
+      if (claim.task) {
+        const { token, expires_at } = claim.lease!
+        current = { task: claim.task, token, ahead: Date.parse(expires_at) - lease - asked }
+        polls = 0
+        if (stopped.signal.aborted) await giveBack(current, undefined)
+        else done = await runTask(current, asked)
+        continue
+      }
+      const progress = claim.progress!
+      const { total, completed, pending, in_progress, ready, blocked, last_activity_at } = progress
+      const isMoving = pending + in_progress > ready + blocked
+      // A ready task that was not claimed is left out by max_attempts, unless someone had it locked at that moment.
+      if (completed === total || (!isMoving && last_activity_at === seen)) {
+        result = { outcome: completed === total ? 'done' : 'stuck', progress }
+        return
+      }
+      seen = isMoving ? undefined : last_activity_at
+      if (!stopped.signal.aborted) await sleep(POLL + backoff(++polls), idle.signal)
+    }
+  }
+
+  const onAbort = () => {
+    const cause = signal!.reason
+    stop(new AbortError(`The work was aborted: ${cause?.message ?? cause}`, { cause }))
+  }
+  if (signal?.aborted) onAbort()
+  signal?.addEventListener('abort', onAbort)
+  // A worker name for each: a claim with `resume` would take the task of another one of the same name.
+  const names = Array.from({ length: concurrency }, (_, i) => (i === 0 ? worker : `${worker}/${i + 1}`))
+  await Promise.all(names.map((name) => workAs(name).catch(stop)))
+  signal?.removeEventListener('abort', onAbort)
+  stopped.signal.throwIfAborted()
+  return result!
+}
+
+/** Whether the service may answer later. */
+const isTemporary = (error: unknown) => error instanceof TimeoutError || isRetryable(error, true)
+
+const systemTime: Time = {
+  now: () => performance.now(),
+  sleep: (milliseconds, signal) =>
+    new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      const timer = setTimeout(wake, milliseconds)
+      signal.addEventListener('abort', wake)
+      if (signal.aborted) wake()
+    }),
+}
