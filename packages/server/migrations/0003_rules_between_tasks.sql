@@ -30,14 +30,17 @@ WHEN (old.lease_token IS NOT NULL AND (new.lease_token IS NULL OR new.status <> 
 EXECUTE FUNCTION end_lease();
 --> statement-breakpoint
 -- A task is not begun, claimed or completed before its blockers are completed: SQLSTATE AK001, with the task and its open
--- blockers as JSON in the detail. It runs when the statement has changed all its rows, and sees what others committed. An import
--- sets aklp.check_blockers to off: a blocker can be reopened after a task was begun.
+-- blockers as JSON in the detail. It runs when the statement has changed all its rows, and sees what others committed. A blocker
+-- of another session is rejected later in the transaction, and named to nobody. An import sets aklp.check_blockers to off: a
+-- blocker can be reopened after a task was begun.
 CREATE FUNCTION check_blockers() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE open_blockers json;
 BEGIN
   SELECT json_agg(json_build_object('id', id, 'key', key, 'title', title, 'status', status)
                   ORDER BY array_position(new.blocked_by, id))
-  INTO open_blockers FROM tasks WHERE id = ANY (new.blocked_by) AND status <> 'completed';
+  INTO open_blockers FROM tasks
+  WHERE id = ANY (new.blocked_by) AND id <> new.id AND status <> 'completed'
+    AND session_id IS NOT DISTINCT FROM new.session_id;
   IF open_blockers IS NOT NULL THEN
     RAISE EXCEPTION 'a blocker is not completed' USING
       ERRCODE = 'AK001',

@@ -102,7 +102,9 @@ onEachDatabase(async (t, { call, plan, clear }) => {
       }
       t.equal(titles((await call('GET', '/batches')).body.items[0].tasks), 'Acd')
       await call('DELETE', '/tasks/bulk', { ids: batch.tasks.map((task: { id: string }) => task.id) })
-      t.same((await call('GET', `/batches/${batch.id}`)).body, { ...batch, tasks: [] })
+      const { progress } = (await call('GET', `/batches/${batch.id}`)).body
+      t.match(progress, { total: 0, percent: 0, last_activity_at: null })
+      t.same((await call('GET', `/batches/${batch.id}`)).body, { ...batch, progress, tasks: [] })
     },
   )
 

@@ -105,14 +105,35 @@ const textOf = ({ minLength, maxLength, pattern = '' }: any) =>
     .map((text) => text.replaceAll('\0', '0'))
     .filter((text) => new RegExp(pattern, 'u').test(text))
 
+const key = fc.stringMatching(/^[A-Za-z0-9_.-]{1,64}$/)
+
+/** Small objects without numbers, with nulls: enough to merge. */
+const freeForm = fc.letrec((tie) => ({
+  object: fc.dictionary(
+    fc.constantFrom('a', 'b', '한'),
+    fc.oneof(
+      { maxDepth: 2 },
+      fc.constant(null),
+      fc.boolean(),
+      textOf({ maxLength: 10 }),
+      tie('object'),
+      fc.array(tie('object'), { maxLength: 2 }),
+    ),
+    { maxKeys: 3 },
+  ),
+}))
+
 /** Values that match a schema, with `id` as its UUIDs. */
 export function valid(schema: any, id: fc.Arbitrary<unknown> = uuid): fc.Arbitrary<any> {
-  const { type, format, properties, required, items, minItems, minimum, maximum } = schema
+  const { type, format, properties, required, items, minItems, maxItems = 5, minimum, maximum } = schema
+  if (schema.oneOf) return fc.oneof(...schema.oneOf.map((one: any) => valid(one, id)))
+  if (schema['x-free-form']) return freeForm.object
   if (schema.enum) return fc.constantFrom(...schema.enum)
   if (Array.isArray(type)) return fc.oneof(valid({ ...schema, type: type[0] }, id), fc.constant(null))
-  if (type === 'array') return fc.array(valid(items, id), { minLength: minItems, maxLength: 5 })
+  if (type === 'array')
+    return fc.array(valid(items, id), { minLength: minItems, maxLength: Math.min(maxItems, 5) })
   if (type === 'integer') return fc.integer({ min: minimum, max: maximum })
-  if (type === 'string') return format === 'uuid' ? id : format === 'date-time' ? time : textOf(schema)
+  if (type === 'string') return ({ uuid: id, 'date-time': time, key } as any)[format] ?? textOf(schema)
   const fields = Object.entries(properties).map(([name, field]) => [name, valid(field, id)])
   return fc.record(Object.fromEntries(fields), { requiredKeys: required ?? [] })
 }
@@ -188,7 +209,7 @@ function nearlyValid(schema: any): fc.Arbitrary<any> {
     const one = fc.tuple(value, wrong).map(([items, item]) => [...items, item])
     return fc.oneof(one, fc.array(wrong, { maxLength: 30, size: 'max' }), junk)
   }
-  if (schema.type !== 'object' || Object.keys(schema.properties).length === 0) return junk
+  if (schema.type !== 'object' || Object.keys(schema.properties ?? {}).length === 0) return junk
   const field = fc.constantFrom(...Object.keys(schema.properties))
   const changed = field.chain((name) =>
     fc
@@ -224,6 +245,7 @@ const validator = new Ajv2020({
   formats: {
     uuid: UUID,
     text: (text: string) => text.isWellFormed() && !text.includes('\0'),
+    key: /^[A-Za-z0-9_.-]{1,64}$/,
     'date-time': true,
   },
 })

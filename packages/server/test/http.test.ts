@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { openDatabase } from '../src/db/open.js'
+import { nearestRoute } from '../src/http/not-found.js'
 import { createApi, options } from './support.js'
 
 const database = await openDatabase('memory://', options)
@@ -147,6 +148,39 @@ t.test('an unknown route returns 404 whatever its body', async (t) => {
   }
 })
 
+t.test('an unknown path names the route that was probably meant', async (t) => {
+  for (const [path, route] of [
+    ['/tasks', '/api/v1/tasks'],
+    ['/tasks/?status=pending', '/api/v1/tasks'],
+    ['/api/tasks', '/api/v1/tasks'],
+    ['/api/v2/Task', '/api/v1/tasks'],
+    [`/v1/tasks/${randomUUID()}`, '/api/v1/tasks/{task_id}'],
+    [`/api/v1/tasks/${randomUUID()}/complete`, '/api/v1/tasks/{task_id}'],
+    ['/task/1/release', '/api/v1/tasks/{task_id}/release'],
+    ['/claim', '/api/v1/tasks/claim'],
+    ['/api/v1/batch/latest', '/api/v1/batches/latest'],
+    ['/sessions', '/api/v1/sessions/{session_id}'],
+    ['/api/v1/health', '/health'],
+  ] as const) {
+    const { statusCode, body } = await app.inject(path)
+    t.equal(statusCode, 404, path)
+    t.match(JSON.parse(body).detail, `Did you mean \`${route}\`?`, path)
+  }
+  for (const path of ['/', '/api/v1', '/foo', '/wp-admin/setup.php', '/tasks/1/2/3/4/5', '/%F0%9F%98%80']) {
+    const { body } = await app.inject(path)
+    t.equal(JSON.parse(body).detail, 'No route has this path. `/openapi.json` lists all paths.', path)
+  }
+})
+
+t.test('an unknown path of 15 kB is compared as fast as a short one', async (t) => {
+  const routes = ['/api/v1/tasks', '/api/v1/tasks/:task_id']
+  const start = performance.now()
+  for (const path of ['/tasks'.repeat(2500), `/${'tasks'.repeat(3000)}`, '/'.repeat(15_000)]) {
+    for (let n = 0; n < 100; n++) t.equal(nearestRoute(path, routes), undefined)
+  }
+  t.ok(performance.now() - start < 1000)
+})
+
 t.test('a path that cannot be decoded returns 400', async (t) => {
   const { status, body } = await call('GET', '/api/v1/tasks/%FF')
   t.equal(status, 400)
@@ -156,8 +190,7 @@ t.test('a path that cannot be decoded returns 400', async (t) => {
 t.test('an unsupported method returns 405 with the supported ones in Allow', async (t) => {
   const task = `/tasks/${randomUUID()}`
   for (const [method, path, allow] of [
-    ['PATCH', task, 'DELETE, GET, HEAD, PUT'],
-    ['POST', task, 'DELETE, GET, HEAD, PUT'],
+    ['POST', task, 'DELETE, GET, HEAD, PATCH, PUT'],
     ['DELETE', '/tasks', 'GET, HEAD, POST'],
     ['PUT', '/tasks/', 'GET, HEAD, POST'],
     ['GET', '/tasks/bulk', 'DELETE, PUT'],
@@ -169,7 +202,7 @@ t.test('an unsupported method returns 405 with the supported ones in Allow', asy
     ['PROPFIND', '/tasks', 'GET, HEAD, POST'],
     ['POST', '/health', 'GET, HEAD'],
   ] as const) {
-    const { status, headers, body } = await call(method, path, method === 'PATCH' ? '{' : undefined)
+    const { status, headers, body } = await call(method, path, method === 'POST' ? '{' : undefined)
     t.equal(status, 405, `${method} ${path}`)
     t.equal(headers.allow, allow)
     t.equal(body.error_code, 'method_not_allowed')

@@ -40,13 +40,20 @@ t.test('every route of the contract is an operation with an operationId', async 
     'GET /api/v1/tasks': 'listTasks',
     'GET /api/v1/tasks/{task_id}': 'getTask',
     'PUT /api/v1/tasks/{task_id}': 'updateTask',
+    'PATCH /api/v1/tasks/{task_id}': 'patchTask',
     'DELETE /api/v1/tasks/{task_id}': 'deleteTask',
     'PUT /api/v1/tasks/bulk': 'bulkUpdateTasks',
     'DELETE /api/v1/tasks/bulk': 'bulkDeleteTasks',
+    'POST /api/v1/tasks/claim': 'claimNextTask',
+    'POST /api/v1/tasks/{task_id}/claim': 'claimTask',
+    'POST /api/v1/tasks/{task_id}/renew': 'renewLease',
+    'POST /api/v1/tasks/{task_id}/release': 'releaseTask',
     'POST /api/v1/batches': 'createBatch',
+    'POST /api/v1/batches/{batch_id}/tasks': 'extendBatch',
     'GET /api/v1/batches': 'listBatches',
     'GET /api/v1/batches/latest': 'latestBatch',
     'GET /api/v1/batches/{batch_id}': 'getBatch',
+    'GET /api/v1/sessions/{session_id}': 'getSession',
   })
 })
 
@@ -54,17 +61,28 @@ t.test('the components have fixed names', async (t) => {
   t.same(Object.keys(document.components.schemas).sort(), [
     'Batch',
     'BatchCreate',
+    'BatchExtend',
     'BatchPage',
+    'Claim',
+    'ClaimRequest',
     'Health',
+    'Lease',
     'Problem',
+    'Progress',
+    'ReleaseRequest',
+    'RenewRequest',
+    'SessionState',
     'Task',
     'TaskBulkDelete',
     'TaskBulkDeleteResult',
     'TaskBulkUpdate',
     'TaskBulkUpdateResult',
+    'TaskClaimRequest',
     'TaskCreate',
+    'TaskLease',
     'TaskPage',
     'TaskPatch',
+    'TaskPlan',
     'TaskUpdate',
   ])
 })
@@ -84,7 +102,8 @@ t.test('every operation has a summary, a description and every error that it can
         ['413', '415'].every((status) => statuses.includes(status)),
         name,
       )
-    if (name.endsWith('_id}')) t.ok(statuses.includes('404'), name)
+    // A session exists as soon as a caller has its id.
+    if (name.endsWith('_id}') && !name.endsWith('{session_id}')) t.ok(statuses.includes('404'), name)
     for (const [status, described] of Object.entries<any>(operation.responses)) {
       const response = described.$ref
         ? document.components.responses[described.$ref.split('/').at(-1)]
@@ -112,7 +131,9 @@ t.test('every parameter and every field has a description, and every field an ex
       // A component has its own description and examples.
       if (property.$ref) continue
       t.ok(property.description, field)
-      if (property.type !== 'array') t.ok(property.examples?.length, field)
+      // An object has examples of its fields, and a default is one.
+      const isLeaf = property.type !== 'array' && !property.properties && !property.anyOf
+      if (isLeaf) t.ok(property.examples?.length || property.default !== undefined, field)
       check(property, field)
     }
     if (schema.items) check(schema.items, `${where}[]`)
@@ -125,7 +146,7 @@ t.test('every parameter and every field has a description, and every field an ex
 
 t.test('the schemas of responses allow fields that a later version adds', async (t) => {
   for (const [name, schema] of Object.entries<any>(document.components.schemas)) {
-    const isInput = /(Create|Update|Patch|BulkDelete)$/.test(name)
+    const isInput = /(Create|Update|Patch|Plan|Extend|Request|BulkDelete)$/.test(name)
     t.equal(schema.additionalProperties === false, isInput, name)
   }
 })

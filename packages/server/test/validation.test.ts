@@ -4,8 +4,9 @@ import t from 'tap'
 import { createCompiler } from '../src/http/validation.js'
 import { onEachDatabase } from './support.js'
 
-const FIELDS = ['title', 'description', 'status', 'priority', 'due_date', 'session_id']
-const CHANGES = ['title', 'description', 'status', 'priority', 'due_date']
+const COMMON = ['title', 'description', 'status', 'priority', 'due_date']
+const FIELDS = [...COMMON, 'not_before', 'result', 'metadata', 'blocked_by', 'session_id']
+const CHANGES = [...COMMON, 'blocked_by', 'not_before', 'result', 'metadata']
 const STATUS = ['pending', 'in_progress', 'completed']
 const PRIORITY = ['high', 'medium', 'low', null]
 const id = '019b0f3e-7c00-7000-8000-000000000001'
@@ -285,7 +286,7 @@ onEachDatabase(async (t, { call, plan }) => {
       body.detail,
       '3 validation errors. The path parameter `task_id` must be a UUID such as 550e8400-e29b-41d4-a716-446655440001. ' +
         'Unknown query parameter `x`. None are allowed. ' +
-        'Unknown field `titel` in the body. Allowed: title, description, status, priority, due_date. Did you mean `title`?',
+        `Unknown field \`titel\` in the body. Allowed: ${CHANGES.join(', ')}. Did you mean \`title\`?`,
     )
   })
 
@@ -295,7 +296,7 @@ onEachDatabase(async (t, { call, plan }) => {
         'PUT',
         `/tasks/${id}`,
         { dueDate: '2025-12-31', status: 'complete' },
-        '2 validation errors. Unknown field `dueDate` in the body. Allowed: title, description, status, priority, due_date. Did you mean `due_date`? ' +
+        `2 validation errors. Unknown field \`dueDate\` in the body. Allowed: ${CHANGES.join(', ')}. Did you mean \`due_date\`? ` +
           '`status` in the body must be pending, in_progress or completed. Did you mean `completed`?',
       ],
       ['POST', '/tasks', {}, '1 validation error. `title` in the body is required.'],

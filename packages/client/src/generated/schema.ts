@@ -836,6 +836,7 @@ export interface ClaimRequest {
      * Leaves out tasks that were claimed this often, from 1 to 100.
      *     @minimum 1
      *     @maximum 100
+     * @example 3
      */
     max_attempts?: number;
 }

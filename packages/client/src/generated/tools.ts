@@ -642,6 +642,9 @@ export const tools: Tool[] = [
           "minimum": 1,
           "maximum": 100,
           "description": "Leaves out tasks that were claimed this often, from 1 to 100.",
+          "examples": [
+            3
+          ],
           "type": "integer"
         }
       },

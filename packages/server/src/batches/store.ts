@@ -1,6 +1,6 @@
 /**
- * The statements on batches, each call one statement unless it appends or names blockers outside of the batch. Their tasks are those of the task store, and like that one a store
- * is cheap to make, also in a transaction.
+ * The statements on batches, each call one statement unless it appends or names blockers outside of the batch. Their tasks are
+ * those of the task store, and like that one a store is cheap to make, also in a transaction.
  */
 import { and, eq, type Placeholder, type SQL, sql, type WithSubquery } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
@@ -117,6 +117,14 @@ export const MAX_BYTES = 8 * 2 ** 20 - 1024
 /** So many tasks fit into {@link MAX_BYTES}: the largest has 50 kB of JSON. */
 const FEW_TASKS = sql.raw('160')
 
+/**
+ * Whether there are more than {@link FEW_TASKS}; counts no further.
+ *
+ * @param source SQL that follows `select` and finds tasks.
+ */
+const areMany = (source: SQL) =>
+  sql`(select count(*) from (select ${source} limit ${FEW_TASKS} + 1) as found) > ${FEW_TASKS}`
+
 /** The bytes of the tasks of a row named `batches` as JSON, which is not put together for that. */
 const bytesOfTasks = sql`(
   select coalesce(sum(octet_length(row_to_json(${tasks})::text)), 0) from ${tasks}
@@ -124,7 +132,7 @@ const bytesOfTasks = sql`(
 
 /** A batch as JSON, or null if it has more than {@link MAX_BYTES}. */
 const jsonUnlessTooLarge = sql<Json<Batch> | null>`
-  case when exists (select from ${tasks} where ${tasks.batch_id} = ${batches.id} offset ${FEW_TASKS})
+  case when ${areMany(sql`from ${tasks} where ${tasks.batch_id} = ${batches.id}`)}
         and ${bytesOfTasks} > ${sql.raw(String(MAX_BYTES))}
        then null else ${storedBatch} end`.as('json')
 
@@ -178,9 +186,7 @@ const selectPage = statement<Filters & { limit: number; offset: number }, BatchP
   const sizes = sql`(
     select coalesce(sum(bytes), 0) as bytes, coalesce(max(bytes), 0)::int as largest
     from (select ${bytesOfTasks} as bytes from ${page} as batches
-          where (select count(*) from (
-            select from ${page} as one join ${tasks} on ${tasks.batch_id} = one.id limit ${FEW_TASKS} + 1
-          ) as few) > ${FEW_TASKS}) as each) as sizes`
+          where ${areMany(sql`from ${page} as one join ${tasks} on ${tasks.batch_id} = one.id`)}) as each) as sizes`
   const total = qb.select({ total: sql`count(*)::int` }).from(batches).where(filter)
   const items = sql<Json<Batch[]> | null>`
     case when bytes > ${sql.raw(String(MAX_BYTES))} then null

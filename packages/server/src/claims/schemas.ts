@@ -75,6 +75,7 @@ export const ClaimRequest = Strict(
         minimum: 1,
         maximum: 100,
         description: 'Leaves out tasks that were claimed this often, from 1 to 100.',
+        examples: [3],
       }),
     ),
   },

@@ -296,9 +296,9 @@ export function createClaimStore(db: StoreDb, idempotency: Idempotency) {
       if (session_id === undefined && batch_id === undefined) {
         const [found] = await selectScope(db, { id: done!.task_id, ...seen })
         if (found === undefined) throw new LeaseLost(done!.task_id)
-        // A task without a session is in a batch, or alone.
         if (found.session_id !== null) session_id = found.session_id
-        else batch_id = found.batch_id ?? undefined
+        // A task without both is alone. No batch has its id, so there is no next task.
+        else batch_id = found.batch_id ?? done!.task_id
       }
       const counts = { claimed: 0, tookOver: 0, completed: 0 }
       const values = {

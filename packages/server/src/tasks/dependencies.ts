@@ -6,7 +6,7 @@ import { qb, statement } from '../db/statement.js'
 import { tasks } from '../db/tables.js'
 import type { Caller } from '../http/caller.js'
 import { UUID } from '../http/formats.js'
-import { type Problem, validationError } from '../http/problem.js'
+import { MAX_ERRORS, type Problem, validationError } from '../http/problem.js'
 import { suggest } from '../http/suggest.js'
 import type { TaskPlan } from './schemas.js'
 
@@ -71,7 +71,7 @@ export function resolveBlockers(
     }),
   )
   for (const [nth, blockers] of resolved.entries()) errors.push(...repeated(blockers, `tasks[${nth}].`))
-  if (errors.length > 0) throw validationError(errors.slice(0, 20), errors.length)
+  if (errors.length > 0) throw validationError(errors.slice(0, MAX_ERRORS), errors.length)
   const byId = new Map(ids.map((id, nth) => [id, nth]))
   const circle = findCircle(ids, (id) => {
     const nth = byId.get(id)

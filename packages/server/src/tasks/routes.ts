@@ -11,6 +11,7 @@ import { ApiError, bodyProblems, commonProblems, createProblems, problems } from
 import { noContent, ref, success } from '../http/schemas.js'
 import { CreateHeaders, createOnceFrom, replayedTaskHeaders } from '../idempotency/header.js'
 import type { Metrics } from '../telemetry/metrics.js'
+import { rejectRepeated } from './rules.js'
 import {
   Task,
   TaskBulkDelete,
@@ -65,6 +66,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
     async (request, reply) => {
       // Before a key is looked up: what it stands for may be in a session that is not the caller's any more.
       request.body.session_id = sessionFor(request.caller, request.body.session_id)
+      rejectRepeated(request.body)
       const task = await createOnce(request, reply, (once) => store.create(request.body, once))
       metrics.created(task.outcome, [request.body])
       reply.header('etag', etagOf(task.version))
@@ -157,6 +159,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
       schema,
       handler: async (request, reply) => {
         const { caller, params, body } = request
+        rejectRepeated(body)
         const conditions = conditionsOf(request.headers)
         const task = await store.update(caller, params.task_id, body, conditions)
         if (task === undefined) throw await notChanged(caller, params.task_id, conditions)
@@ -220,6 +223,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
       },
     },
     async (request) => {
+      rejectRepeated(request.body)
       const patches = request.body.tasks
       const { updated, becameCompleted } = await store.updateMany(request.caller, patches)
       metrics.tasksCompleted += becameCompleted

@@ -1,7 +1,7 @@
 /** Rules between tasks that a request breaks, as errors for the caller. */
 import { driverError } from '../db/failures.js'
-import { ApiError, type OpenBlocker, type Problem, validationError } from '../http/problem.js'
-import { DependencyCycle, UnknownBlockers } from './dependencies.js'
+import { ApiError, MAX_ERRORS, type OpenBlocker, type Problem, validationError } from '../http/problem.js'
+import { DependencyCycle, repeated, UnknownBlockers } from './dependencies.js'
 
 /** SQLSTATE of the trigger check_blockers. */
 const BLOCKED = 'AK001'
@@ -42,11 +42,19 @@ interface Part {
   blocked_by?: string[]
   metadata?: unknown
 }
-type Body = Part & { tasks?: Part[] }
+type Body = Part & { tasks?: Part[]; done?: Part }
 
 /** The tasks in a body, each with the beginning of its paths. */
-const parts = (body: Body): [path: string, part: Part][] =>
-  body.tasks?.map((part, nth) => [`tasks[${nth}].`, part]) ?? [['', body]]
+const parts = (body: Body): [path: string, part: Part][] => {
+  if (body.tasks) return body.tasks.map((part, nth) => [`tasks[${nth}].`, part])
+  return [body.done ? ['done.', body.done] : ['', body]]
+}
+
+/** Rejects a body whose `blocked_by` names a task twice. */
+export function rejectRepeated(body: Body) {
+  const errors = parts(body).flatMap(([path, { blocked_by }]) => repeated(blocked_by, path))
+  if (errors.length > 0) throw validationError(errors.slice(0, MAX_ERRORS), errors.length)
+}
 
 function unknownBlockers(ids: readonly string[], body: Body): NonNullable<Problem['errors']> {
   const unknown = new Set(ids)
@@ -56,7 +64,7 @@ function unknownBlockers(ids: readonly string[], body: Body): NonNullable<Proble
         unknown.has(id.toLowerCase()) ? [`${path}blocked_by[${place}]`] : [],
       ),
     )
-    .slice(0, 20)
+    .slice(0, MAX_ERRORS)
     .map((path) => ({ in: 'body', path, message: 'must be the id of another task of the same session' }))
 }
 
