@@ -25,9 +25,11 @@ export interface Finding {
   passed: boolean
 }
 
+let databases = 0
+
 /** The service on a new database with this many tasks, and a sample of their sessions. */
 export async function startWithTasks(cluster: Context['cluster'], tasks: number, settings = {}) {
-  const database = await cluster.newDatabase('faults')
+  const database = await cluster.newDatabase(`faults_${++databases}`)
   const server = await startService(database, settings)
   const sql = postgres(database, { max: 1, onnotice: () => {} })
   await fill(sql, tasks)
