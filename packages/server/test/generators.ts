@@ -132,6 +132,7 @@ export function valid(schema: any, id: fc.Arbitrary<unknown> = uuid): fc.Arbitra
   if (Array.isArray(type)) return fc.oneof(valid({ ...schema, type: type[0] }, id), fc.constant(null))
   if (type === 'array')
     return fc.array(valid(items, id), { minLength: minItems, maxLength: Math.min(maxItems, 5) })
+  if (type === 'boolean') return fc.boolean()
   if (type === 'integer') return fc.integer({ min: minimum, max: maximum })
   if (type === 'string') return ({ uuid: id, 'date-time': time, key } as any)[format] ?? textOf(schema)
   const fields = Object.entries(properties).map(([name, field]) => [name, valid(field, id)])

@@ -61,7 +61,7 @@ const withFew = (body: object) =>
   JSON.parse(JSON.stringify(body), (name, value) => {
     if (name === 'key') return { enum: ['a', 'b', 'c'] }
     if (name === 'worker') return { enum: ['one', 'two'] }
-    if (name === 'blocked_by' && value.items.format === 'text')
+    if (name === 'blocked_by' && value.items?.format === 'text')
       return {
         ...value,
         items: { oneOf: [{ enum: ['a', 'b', 'c', 'd'] }, { type: 'string', format: 'uuid' }] },

@@ -17,9 +17,11 @@ import t, { type Test } from 'tap'
 import { freePort } from '../bench/port.js'
 import { buildApp } from '../src/app.js'
 import { createBatchStore } from '../src/batches/store.js'
+import { createClaimStore } from '../src/claims/store.js'
 import type { Database, StoreDb } from '../src/db/database.js'
 import { openDatabase } from '../src/db/open.js'
 import { createIdempotency } from '../src/idempotency/record.js'
+import { createSessionStore } from '../src/sessions/store.js'
 import { loadConfig, serviceOptions } from '../src/start/config.js'
 import { createTaskStore } from '../src/tasks/store.js'
 import { until } from './process.js'
@@ -31,7 +33,12 @@ export const options = { poolSize: 10, statementTimeout: 10_000, lockTimeout: 5_
 /** The stores on a database or in a transaction, as the application creates them. */
 export function storesOf({ db }: { db: StoreDb }) {
   const idempotency = createIdempotency(db, 7)
-  return { tasks: createTaskStore(db, idempotency), batches: createBatchStore(db, idempotency) }
+  return {
+    tasks: createTaskStore(db, idempotency),
+    batches: createBatchStore(db, idempotency),
+    claims: createClaimStore(db, idempotency),
+    sessions: createSessionStore(db),
+  }
 }
 
 /**
