@@ -139,7 +139,7 @@ export function createSend(client: ClientOptions): Send {
         } catch (error) {
           limit.signal.throwIfAborted()
           if (attempts > retries || !isRetryable(error, !isConditional)) throw error
-          const delay = 1000 * ((error as AklpError).retryAfter ?? 0) + backoff(attempts)
+          const delay = backoff(attempts, error)
           if (delay >= limit.remaining()) throw error
           onRetry?.({ attempt: attempts, delay, error, method, path })
           await limit.sleep(delay)
@@ -209,10 +209,11 @@ function idempotencyKey(key: string): string {
 }
 
 /**
- * The delay after so many attempts, in milliseconds. Full jitter: callers that failed at the same time do not retry at the
- * same time.
+ * The delay after so many attempts, in milliseconds, on top of the Retry-After of the error. Full jitter: callers that
+ * failed at the same time do not retry at the same time.
  */
-export const backoff = (attempts: number) =>
+export const backoff = (attempts: number, error?: unknown) =>
+  1000 * ((error as AklpError | undefined)?.retryAfter ?? 0) +
   Math.random() * Math.min(LONGEST_DELAY, FIRST_DELAY * 2 ** (attempts - 1))
 
 /** 128 random bits. Pages without TLS have no crypto.randomUUID. */

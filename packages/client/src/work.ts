@@ -110,9 +110,10 @@ export async function work(
         return claim
       } catch (error) {
         // A service that was never reached is not out for a moment: its URL is wrong, or it does not run.
-        const isOutage = wasReached && isTemporary(error) && now() - start < lease
+        const delay = backoff(attempt, error)
+        const isOutage = wasReached && isTemporary(error) && now() + delay - start < lease
         if (!isOutage || stopped.signal.aborted) throw error
-        await sleep(backoff(attempt), stopped.signal)
+        await sleep(delay, stopped.signal)
       }
     }
   }

@@ -101,6 +101,10 @@ import { callTool, tools } from '@aklp/task-client/tools'
 const aklp = createClient({ baseUrl: ${JSON.stringify(baseUrl)} })
 const session = aklp.session(crypto.randomUUID())
 const batch = await session.batches.create({ tasks: [{ title: 'Pod 개념 이해하기', due_date: new Date() }] })
+const { outcome } = await session.work({ worker: 'agent-1' }, async (task, { signal }) => {
+  if (!signal.aborted) await aklp.tasks.update(task.id, { priority: null })
+})
+await session.tasks.create({ title: outcome })
 const titles: string[] = []
 for await (const task of session.tasks.each({ status: 'pending' })) titles.push(task.title)
 const missing = await aklp.tasks.get(batch.id).then(
@@ -116,7 +120,7 @@ console.log(JSON.stringify([titles, missing, tools.length, JSON.parse(content).t
       run(tsc, ['-p', 'tsconfig.node.json'], project),
     ])
     const printed = await run(process.execPath, ['out/main.js'], project)
-    t.same(JSON.parse(printed), [['Pod 개념 이해하기'], 'task_not_found', 18, 1])
+    t.same(JSON.parse(printed), [['done'], 'task_not_found', 18, 1])
   })
 })
 

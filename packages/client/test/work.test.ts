@@ -10,6 +10,8 @@ import {
   LeaseLostError,
   type Operations,
   type Progress,
+  RateLimitError,
+  type RequestOptions,
   type Task,
   UnauthorizedError,
   ValidationError,
@@ -51,13 +53,18 @@ function drivenTime() {
     while (true) {
       const [next] = [...sleeping].sort((a, b) => a.until - b.until)
       if (!next || next.until > end) break
-      now = next.until
+      now = Math.max(now, next.until)
       next.wake()
       await settle()
     }
     now = end
   }
-  return { time, advance, sleeping, seconds: () => now / 1000 }
+  /** Moves the clock as a machine does that was asleep. */
+  const jump = (seconds: number) => {
+    now += seconds * 1000
+    return advance(0)
+  }
+  return { time, advance, jump, sleeping, seconds: () => now / 1000 }
 }
 
 const SERVICE_START = Date.parse('2030-01-01T00:00:00Z')
@@ -102,13 +109,15 @@ function working(
   {
     attempts = 1,
     renewals = [],
+    releases,
     ...options
-  }: Partial<WorkOptions> & { attempts?: number; renewals?: Error[] } = {},
+  }: Partial<WorkOptions> & { attempts?: number; renewals?: (Error | undefined)[]; releases?: Error } = {},
 ) {
   const driven = drivenTime()
   const claims: (ClaimRequest & { key?: string | undefined; at: number })[] = []
   const released: { id: string; token: string; not_before?: unknown }[] = []
   const renewed: { id: string; token: string; at: number }[] = []
+  const renewTimeouts = new Set<number | undefined>()
   const lease_seconds = options.lease_seconds ?? 900
   const leaseOf = (id: string) => ({
     token: `token of ${id}`,
@@ -123,13 +132,15 @@ function working(
       if (typeof answer !== 'string') return answer
       return { task: { id: answer, attempts } as Task, lease: leaseOf(answer), progress: null }
     },
-    async renewLease(id: string, { token }: { token: string }) {
+    async renewLease(id: string, { token }: { token: string }, options?: RequestOptions) {
+      renewTimeouts.add(options?.timeout)
       renewed.push({ id, token, at: driven.seconds() })
       const error = renewals.length > 1 ? renewals.shift() : renewals[0]
       if (error) throw error
     },
     async release(id: string, body: { token: string; not_before?: Date }) {
       released.push({ id, ...body, ...(body.not_before && { not_before: body.not_before.toISOString() }) })
+      if (releases) throw releases
     },
   }
   const result = work(
@@ -139,7 +150,7 @@ function working(
     driven.time,
   )
   result.catch(() => {})
-  return { ...driven, claims, released, renewed, result }
+  return { ...driven, claims, released, renewed, renewTimeouts, result }
 }
 
 /** A function whose tasks end when they are told to. */
@@ -208,28 +219,32 @@ t.test('the lease is renewed at each third of its time, until the function has e
 })
 
 t.test('a lost lease aborts the signal of the task, whose result is not used', async (t) => {
-  const { tasks, run } = held()
-  const errors: unknown[] = []
-  const { advance, result, claims, released } = working(['a', done], run, {
-    lease_seconds: 60,
-    renewals: [leaseLost],
-    onError: (...error) => errors.push(error),
-  })
-  await advance(19)
-  t.equal(tasks[0]!.signal.aborted, false)
-  await advance(1)
-  t.equal(tasks[0]!.signal.reason, leaseLost)
-  t.equal(claims.length, 1, 'the next task is claimed when the function has ended')
-  tasks[0]!.end('result')
-  t.equal((await result).outcome, 'done')
-  t.notOk(claims[1]!.done)
-  t.same(released, [], 'another worker holds it')
-  t.match(errors, [[leaseLost, { id: 'a' }]])
+  for (const end of ['result', new Error('aborted')]) {
+    const { tasks, run } = held()
+    const errors: unknown[] = []
+    const { advance, result, claims, released } = working(['a', done], run, {
+      lease_seconds: 60,
+      renewals: [leaseLost],
+      onError: (...error) => errors.push(error),
+    })
+    await advance(19)
+    t.equal(tasks[0]!.signal.aborted, false)
+    await advance(1)
+    t.equal(tasks[0]!.signal.reason, leaseLost)
+    t.equal(claims.length, 1, 'the next task is claimed when the function has ended')
+    if (typeof end === 'string') tasks[0]!.end(end)
+    else tasks[0]!.fail(end)
+    t.equal((await result).outcome, 'done')
+    t.notOk(claims[1]!.done)
+    t.same(released, [], 'another worker holds it')
+    t.same(errors.length, 1)
+    t.match(errors, [[leaseLost, { id: 'a' }]])
+  }
 })
 
 t.test('a renewal that fails for a moment is repeated', async (t) => {
   const { tasks, run } = held()
-  const renewals = [unreachable, unreachable, undefined as unknown as Error]
+  const renewals = [unreachable, unreachable, undefined]
   const { advance, renewed } = working(['a', done], run, { lease_seconds: 90, renewals })
   await advance(85)
   t.same(
@@ -239,12 +254,34 @@ t.test('a renewal that fails for a moment is repeated', async (t) => {
   t.equal(tasks[0]!.signal.aborted, false)
 })
 
-t.test('a task is aborted before its lease ends if the lease cannot be renewed', async (t) => {
+t.test('a machine that slept longer than the lease keeps it, if nobody else has taken it', async (t) => {
   const { tasks, run } = held()
-  const { advance, seconds } = working(['a', done], run, { lease_seconds: 90, renewals: [unreachable] })
-  while (!tasks[0]?.signal.aborted) await advance(1)
-  t.equal(tasks[0]!.signal.reason, unreachable)
-  t.ok(seconds() >= 80 && seconds() <= 90, `${seconds()}`)
+  const { jump, advance, renewed } = working(['a', done], run, { lease_seconds: 90 })
+  await settle()
+  await jump(3600)
+  t.same(
+    renewed.map(({ at }) => at),
+    [3600],
+  )
+  t.equal(tasks[0]!.signal.aborted, false)
+  await advance(30)
+  t.equal(renewed.length, 2)
+})
+
+t.test('a task is aborted before its lease ends if the lease cannot be renewed', async (t) => {
+  for (const [renewals, start] of [
+    [[unreachable], 0],
+    [[undefined, undefined, unreachable], 60],
+  ] as const) {
+    const { tasks, run } = held()
+    const options = { lease_seconds: 90, renewals: [...renewals] }
+    const { advance, seconds, renewTimeouts } = working(['a', done], run, options)
+    while (!tasks[0]?.signal.aborted) await advance(1)
+    t.equal(tasks[0]!.signal.reason, unreachable)
+    t.same([...renewTimeouts], [10_000])
+    // The last renewal, which may take until its timeout, has ended in time as well.
+    t.ok(seconds() >= start + 75 && seconds() <= start + 80, `${seconds()}`)
+  }
 })
 
 t.test(
@@ -276,11 +313,34 @@ t.test(
 )
 
 t.test('a function that throws before its first await releases its task, too', async (t) => {
-  const { result, released } = working(['a', done], () => {
+  const { result, released, sleeping } = working(['a', done], () => {
     throw new Error('at once')
   })
   await result
   t.match(released, [{ id: 'a' }])
+  t.equal(sleeping.size, 0, 'its lease is not renewed any more')
+})
+
+t.test('a task that cannot be released is left to its lease', async (t) => {
+  const { result, released } = working(
+    ['a', 'b', done],
+    ({ id }) => {
+      if (id === 'a') throw new Error('no')
+    },
+    { releases: unreachable },
+  )
+  t.equal((await result).outcome, 'done')
+  t.match(released, [{ id: 'a' }])
+})
+
+t.test('a task is completed once, also when nothing else is ready then', async (t) => {
+  const { advance, result, claims } = working(['a', othersWork, othersWork, done], () => {})
+  await advance(1)
+  await result
+  t.same(
+    claims.map(({ done }) => done?.task_id),
+    [undefined, 'a', undefined, undefined],
+  )
 })
 
 t.test('a task whose result the service refuses is released', async (t) => {
@@ -339,7 +399,13 @@ t.test('work is stuck when the open tasks were claimed too often', async (t) => 
 t.test('work is not stuck while something changes', async (t) => {
   const left = (second: number) =>
     nothing({ pending: 2, ready: 1, blocked: 1, last_activity_at: `2030-01-01T00:00:0${second}.000Z` })
-  const { advance, result, claims } = working([left(1), left(2), othersWork, left(2), 'a', done], () => {})
+  const moving = nothing({
+    pending: 1,
+    in_progress: 1,
+    blocked: 1,
+    last_activity_at: left(2).progress!.last_activity_at,
+  })
+  const { advance, result, claims } = working([left(1), left(2), moving, left(2), 'a', done], () => {})
   await advance(5)
   t.equal((await result).outcome, 'done')
   t.equal(claims.length, 6)
@@ -409,11 +475,15 @@ t.test(
 
 t.test('a signal ends the waiting at once', async (t) => {
   const controller = new AbortController()
-  const { result, sleeping } = working([othersWork], () => {}, { signal: controller.signal })
+  const signals: AbortSignal[] = []
+  const { result, sleeping } = working(['a', othersWork], (_, { signal }) => void signals.push(signal), {
+    signal: controller.signal,
+  })
   await settle()
   controller.abort()
   await failure(result, AbortError)
   t.equal(sleeping.size, 0)
+  t.equal(signals[0]!.aborted, false, 'the task was completed before')
 })
 
 t.test('with an aborted signal nothing is claimed', async (t) => {
@@ -440,7 +510,20 @@ t.test('an outage that lasts longer than a lease ends the work', async (t) => {
   const { advance, result, claims } = working(['a', unreachable], () => 'result', { lease_seconds: 60 })
   await advance(120)
   t.equal(await failure(result, ConnectionError), unreachable)
-  t.ok(claims.at(-1)!.at >= 60 && claims.at(-1)!.at < 70, `${claims.at(-1)!.at}`)
+  const last = claims.at(-1)!.at
+  t.ok(last > 50 && last < 60, `${last}`)
+})
+
+t.test('an outage that says how long it lasts is waited for so long', async (t) => {
+  const headers = new Headers({ 'retry-after': '30' })
+  const limited = new RateLimitError({ status: 429, headers }, '{"error_code":"rate_limited"}')
+  const { advance, result, claims } = working(['a', limited, done], () => 'result')
+  await advance(40)
+  t.equal((await result).outcome, 'done')
+  t.same(
+    claims.map(({ at }) => at),
+    [0, 0, 30],
+  )
 })
 
 t.test('a service that was never reached ends the work at once', async (t) => {
