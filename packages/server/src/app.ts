@@ -59,6 +59,7 @@ import { createIdempotency } from './idempotency/record.js'
 import { sessionRoutes } from './sessions/routes.js'
 import { sessionComponents } from './sessions/schemas.js'
 import { createSessionStore } from './sessions/store.js'
+import { readyCounter } from './tasks/progress.js'
 import { taskRoutes } from './tasks/routes.js'
 import { explainRule } from './tasks/rules.js'
 import { taskComponents } from './tasks/schemas.js'
@@ -194,6 +195,7 @@ export async function buildApp({
       metrics,
       load: gate,
       poolSize: options.poolSize,
+      countReady: readyCounter(database.db),
       maxAge: metricsMaxAge,
     })
   }

@@ -57,6 +57,15 @@ async function failure(t: Test, opening: Promise<Database>): Promise<string> {
   return error?.message ?? 'it opened'
 }
 
+/** Makes a database that of the release before plans and claims, which had two migrations. */
+const UNDO_PLANS = [
+  `drop function has_open_blocker, end_lease, check_blockers, remove_blockers, json_merge_patch, json_merge_patches cascade`,
+  `alter table tasks drop column key, drop column blocked_by, drop column not_before, drop column attempts,
+    drop column claimed_by, drop column lease_token, drop column lease_expires_at, drop column result, drop column metadata`,
+  `alter table batches drop column metadata`,
+  `delete from drizzle.__drizzle_migrations where id > 2`,
+]
+
 /** Tests for every kind of database, at the URL of a new and empty one. */
 async function onAnyDatabase(t: Test, url: string) {
   await t.test('a new database has the schema, and opening it again changes nothing', async (t) => {
@@ -67,6 +76,33 @@ async function onAnyDatabase(t: Test, url: string) {
       t.equal(applied.length, entries.length)
       await database.close()
     }
+  })
+
+  await t.test('a database of the release before opens and works with its data', async (t) => {
+    const earlier = await openDatabase(url, options)
+    // Takes back what later migrations have added.
+    for (const undo of UNDO_PLANS) await earlier.db.execute(sql.raw(undo))
+    const [session_id, batch_id, open, completed] = Array.from({ length: 4 }, () => randomUUID())
+    await earlier.db.execute(sql`insert into batches (id, session_id) values (${batch_id}, ${session_id})`)
+    await earlier.db.execute(sql`
+      insert into tasks (id, session_id, batch_id, position, title, status, completed_at) values
+        (${open}, ${session_id}, ${batch_id}, 0, 'open', 'in_progress', null),
+        (${completed}, ${session_id}, ${batch_id}, 1, 'completed', 'completed', now())`)
+    await earlier.close()
+
+    const database = await openDatabase(url, options)
+    const { tasks, batches, claims, sessions } = storesOf(database)
+    const batch = JSON.parse((await batches.get(anonymous, batch_id!))!)
+    t.match(batch, { metadata: {}, progress: { total: 2, completed: 1, in_progress: 1, ready: 0 } })
+    for (const task of batch.tasks)
+      t.match(task, { key: null, blocked_by: [], attempts: 0, claimed_by: null, result: null, metadata: {} })
+    t.equal(JSON.parse(await sessions.get(anonymous, session_id!)).progress.percent, 50)
+    await tasks.update(anonymous, open!, { status: 'pending', blocked_by: [completed!], metadata: { a: 1 } })
+    const scope = { worker: 'one', session_id: session_id!, lease_seconds: 60, resume: false }
+    const claimed: any = await claims.next(anonymous, scope)
+    t.match(JSON.parse(claimed.json).task, { id: open, attempts: 1, metadata: { a: 1 } })
+    await database.db.execute(sql`truncate tasks, batches`)
+    await database.close()
   })
 
   await t.test('the database rejects rows that violate a constraint', async (t) => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { sql } from 'drizzle-orm'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { buildApp } from '../src/app.js'
@@ -101,7 +102,7 @@ t.test('a histogram bucket counts the durations up to its bound', async (t) => {
   t.ok(Math.abs(seconds - 20.0356) < 1e-9)
 })
 
-onEachDatabase(async (t, { app, call }) => {
+onEachDatabase(async (t, { app, call, database }) => {
   /** What requests add to the counters of tasks: created, completed, replays. */
   const adds = async (run: () => Promise<unknown>) => {
     const names = ['aklp_tasks_created_total', 'aklp_tasks_completed_total', 'aklp_idempotent_replays_total']
@@ -153,6 +154,53 @@ onEachDatabase(async (t, { app, call }) => {
       ],
     ]
     for (const [name, run, added] of steps) t.same(await adds(run), added, name)
+  })
+
+  await t.test('claims, expired leases that others took over, and ready tasks are counted', async (t) => {
+    const session_id = randomUUID()
+    const names = [
+      'aklp_task_claims_total',
+      'aklp_task_leases_expired_total',
+      'aklp_tasks_completed_total',
+      'aklp_idempotent_replays_total',
+      'aklp_tasks_ready',
+    ]
+    const adds = async (run: () => Promise<unknown>) => {
+      const before = await scrape(app)
+      await run()
+      const after = await scrape(app)
+      return names.map((name) => read(after, name) - read(before, name))
+    }
+    const claim = async (body: object, headers = {}) =>
+      (await call('POST', '/tasks/claim', { worker: 'one', session_id, ...body }, { headers })).body
+    const tasks = [
+      { key: 'a', title: 'a' },
+      { title: 'b', blocked_by: ['a'] },
+      { title: 'c', not_before: '2099-01-01' },
+    ]
+    t.same(await adds(() => call('POST', '/batches', { session_id, tasks })), [0, 0, 0, 0, 1])
+    let claimed: any
+    const key = { 'idempotency-key': 'counted' }
+    const first = async () => {
+      claimed = await claim({}, key)
+    }
+    t.same(await adds(first), [1, 0, 0, 0, -1])
+    t.same(await adds(first), [0, 0, 0, 1, 0], 'replayed')
+    t.same(await adds(() => claim({ worker: 'two' })), [0, 0, 0, 0, 0], 'nothing is ready')
+    const { id } = claimed.task
+    const expire = () =>
+      database.db.execute(
+        sql`update tasks set lease_expires_at = now() - interval '1 second' where id = ${id}`,
+      )
+    t.same(await adds(expire), [0, 0, 0, 0, 1])
+    const takeOver = async () => {
+      claimed = await claim({ worker: 'two' })
+    }
+    t.same(await adds(takeOver), [1, 1, 0, 0, -1])
+    const done = () => ({ task_id: id, token: claimed.lease.token })
+    t.same(await adds(() => claim({ done: done() })), [1, 0, 1, 0, 0], 'completed, and the next claimed')
+    await call('PUT', `/tasks/${id}`, { status: 'pending' })
+    t.same(await adds(() => call('POST', `/tasks/${id}/claim`, { worker: 'one' })), [1, 0, 0, 0, -1])
   })
 
   await t.test('a bulk update counts the tasks that it completes', async (t) => {
@@ -226,6 +274,13 @@ t.test('metrics count the requests that use the database, wait for it and were r
     const samples = await scrape(app)
     return read(samples, 'aklp_database_requests_refused_total', { reason: 'late' }) === 4
   })
+  const isCounted = (samples: Sample[]) => samples.some(({ name }) => name === 'aklp_tasks_ready')
+  t.equal(isCounted(before), true)
+  t.equal(
+    isCounted(await scrape(app)),
+    false,
+    'ready tasks are not counted while the database does not respond',
+  )
   release()
   await held
   t.same(

@@ -5,6 +5,7 @@ import t from 'tap'
 import type { Database } from '../src/db/database.js'
 import { openDatabase } from '../src/db/open.js'
 import { anonymous, type Caller } from '../src/http/caller.js'
+import { countReady } from '../src/tasks/progress.js'
 import { options, postgresMissing, startPostgres, storesOf } from './support.js'
 
 const skip = (!process.env.CI && postgresMissing()) || false
@@ -40,8 +41,14 @@ t.test('each call is one prepared statement that uses an index for every scan', 
   await db.execute(sql`vacuum analyze idempotency_keys`)
   await db.execute(sql`vacuum analyze tasks`)
   await db.execute(sql`vacuum analyze batches`)
-  const [{ session_id, batch_id }] = await rows(database, sql`select session_id, batch_id from tasks limit 1`)
-  const ids = (await rows(database, sql`select id from tasks limit 500`)).map(({ id }) => id as string)
+  // Those of the session are not among the tasks that are deleted.
+  const [{ session_id, batch_id }] = await rows(
+    database,
+    sql`select session_id, batch_id from tasks order by id desc limit 1`,
+  )
+  const ids = (await rows(database, sql`select id from tasks order by id limit 500`)).map(
+    ({ id }) => id as string,
+  )
 
   // The statements that the driver sends.
   const sent: { statement: string; parameters: unknown[] }[] = []
@@ -53,9 +60,14 @@ t.test('each call is one prepared statement that uses an index for every scan', 
   const restricted: Caller = { ...anonymous, sessions: [session_id, randomUUID()] }
   let keys = 0
   const once = () => ({ caller: 'anonymous', key: `new ${keys++}`, fingerprint: '' })
-  const siblings = (
-    await rows(database, sql`select id from tasks where session_id = ${session_id} order by id`)
-  ).map(({ id }) => id as string)
+  // Tasks of the session that wait for nothing, so that others can wait for them, and others.
+  const ofSession = await rows(
+    database,
+    sql`select id, blocked_by = '{}' as is_free from tasks where session_id = ${session_id} order by id`,
+  )
+  const idsOf = (free: boolean) =>
+    ofSession.flatMap(({ id, is_free }) => (is_free === free ? [id as string] : []))
+  const [blockers, dependents] = [idsOf(true), idsOf(false)]
   const claim = { worker: 'a', lease_seconds: 900, resume: false }
   const plan = Array.from({ length: 500 }, (_, n) => ({ title: `${n}`, status: 'pending' as const }))
   const calls: Record<string, () => Promise<unknown>> = {
@@ -97,6 +109,7 @@ t.test('each call is one prepared statement that uses an index for every scan', 
     'get the latest batch of two sessions': () => batches.latest(restricted, undefined),
     'update a task under a lease': () => tasks.update(anonymous, ids[0]!, {}, { leaseToken: randomUUID() }),
     'merge metadata': () => tasks.update(anonymous, ids[0]!, { metadata: { a: null } }),
+    'count the ready tasks': () => countReady(database.db),
     'get a session': () => sessions.get(anonymous, session_id),
     'get a session as the caller of two': () => sessions.get(restricted, session_id),
     'claim a task by its id': () => claims.one(anonymous, ids[0]!, { worker: 'a', lease_seconds: 900 }),
@@ -104,8 +117,8 @@ t.test('each call is one prepared statement that uses an index for every scan', 
     'release a task': () => claims.release(anonymous, ids[0]!, { token: randomUUID() }),
     'release a task until later': () =>
       claims.release(anonymous, ids[0]!, { token: randomUUID(), not_before: '2099-01-01' }),
-    'claim from a session': () => claims.next(anonymous, { ...claim, session_id }),
     'claim from a batch': () => claims.next(anonymous, { ...claim, batch_id }),
+    'claim from a session': () => claims.next(anonymous, { ...claim, session_id }),
     'claim from a session as the caller of two': () =>
       claims.next(restricted, { ...claim, session_id, max_attempts: 9 }),
     'resume in a session': () =>
@@ -114,16 +127,15 @@ t.test('each call is one prepared statement that uses an index for every scan', 
   // These run several statements, in a transaction unless they only read.
   const severalStatements: Record<string, () => Promise<unknown>> = {
     'create a task with blockers': () =>
-      tasks.create({ title: 'a', status: 'pending', session_id, blocked_by: siblings.slice(0, 2) }),
-    'change the blockers of a task': () =>
-      tasks.update(anonymous, siblings[0]!, { blocked_by: siblings.slice(1, 3) }),
-    'change the blockers of 20 tasks': () =>
+      tasks.create({ title: 'a', status: 'pending', session_id, blocked_by: blockers }),
+    'change the blockers of a task': () => tasks.update(anonymous, dependents[0]!, { blocked_by: blockers }),
+    'change the blockers of several tasks': () =>
       tasks.updateMany(
         anonymous,
-        siblings.slice(10, 30).map((id) => ({ id, blocked_by: siblings.slice(30) })),
+        dependents.map((id) => ({ id, blocked_by: blockers })),
       ),
     'create a batch whose tasks wait for others': () =>
-      batches.create({ session_id, tasks: [{ ...plan[0]!, blocked_by: siblings }] }),
+      batches.create({ session_id, tasks: [{ ...plan[0]!, blocked_by: blockers }] }),
     'append 500 to a batch': () => batches.extend(anonymous, batch_id, plan),
     'claim once per key': () => claims.next(anonymous, { ...claim, session_id }, once()),
     'claim when nothing is ready': () => claims.next(anonymous, { ...claim, session_id: randomUUID() }),

@@ -41,9 +41,13 @@ t.test('export and import with PostgreSQL', { skip }, async (t) => {
       const { call, plan, database } = embedded
       const { tasks } = await plan([
         { title: 'a', description: 'a\u2028b\n"\\ 한 😀', priority: 'high', due_date: '2025-12-31' },
-        { title: 'b', status: 'completed' },
-        { title: 'c' },
+        { key: 'b', title: 'b', status: 'completed', result: 'r', metadata: { a: [1, null] } },
+        { key: 'c', title: 'c', blocked_by: ['b', 'd'], not_before: '2099-01-01' },
+        { key: 'd', title: 'd', status: 'completed' },
       ])
+      await call('POST', `/tasks/${tasks[2].id}/claim`, { worker: 'one' })
+      // A task that was begun can have an open blocker.
+      await call('PUT', `/tasks/${tasks[3].id}`, { status: 'pending' })
       await call('PUT', `/tasks/${tasks[0].id}`, { status: 'in_progress' })
       await call('POST', '/tasks', { title: 'single', due_date: '0001-01-01' })
       for (let n = 0; n < 3; n++) await plan(Array.from({ length: 500 }, (_, i) => ({ title: `${i}` })))
@@ -51,28 +55,38 @@ t.test('export and import with PostgreSQL', { skip }, async (t) => {
       const folder = newFolder(t)
       const file = join(folder, 'backup.jsonl')
       const out = listener()
-      t.same(await exportTo(database, { to: file }, out), { batches: 4, tasks: 1504 })
-      t.match(out.text, /^tasks: 1504 exported from /m)
+      t.same(await exportTo(database, { to: file }, out), { batches: 4, tasks: 1505 })
+      t.match(out.text, /^tasks: 1505 exported from /m)
       t.notOk(existsSync(`${file}.unfinished`))
 
       t.match(await importInto(onPostgres, file), {
         batches: { copied: 4, known: 0, skipped: 0 },
-        tasks: { copied: 1504, known: 0, skipped: 0 },
+        tasks: { copied: 1505, known: 0, skipped: 0 },
         repaired: {},
         complete: true,
       })
       const copied = await contents(onPostgres)
-      t.equal(copied.tasks.length, 1504)
-      t.same(copied, await contents(embedded))
+      t.equal(copied.tasks.length, 1505)
+      // Nobody knows the token of the copied lease: its worker resumes the task.
+      const withoutTokens = ({ tasks, ...rest }: Awaited<ReturnType<typeof contents>>) => ({
+        ...rest,
+        tasks: tasks.map(({ lease_token, ...task }) => ({ ...task, has_lease: lease_token !== null })),
+      })
+      t.same(withoutTokens(copied), withoutTokens(await contents(embedded)))
 
       t.match(await importInto(onPostgres, file), {
         batches: { copied: 0, known: 4, skipped: 0 },
-        tasks: { copied: 0, known: 1504, skipped: 0 },
+        tasks: { copied: 0, known: 1505, skipped: 0 },
         complete: true,
       })
       const again = join(folder, 'again.jsonl')
       await exportTo(onPostgres.database, { to: again }, listener())
       t.equal(readFileSync(again, 'utf8'), readFileSync(file, 'utf8'))
+
+      const { session_id, id } = tasks[2]
+      const resume = { worker: 'one', session_id, resume: true }
+      const { task } = (await onPostgres.call('POST', '/tasks/claim', resume)).body
+      t.match(task, { id, attempts: 1, blocked_by: [tasks[1].id, tasks[3].id] })
     },
   )
 
@@ -131,10 +145,33 @@ t.test('import from a damaged file', async (t) => {
     await api.clear()
     const row = JSON.parse(lines[2]!).task
     const { session_id, description, priority, due_date, status, ...older } = row
-    const name = file([lines[0]!.replace(/2/, '1'), lines[1], JSON.stringify({ task: older })].join('\n'))
+    // What the release before did not have.
+    for (const name of ['key', 'blocked_by', 'not_before', 'attempts', 'claimed_by', 'lease_expires_at'])
+      delete older[name]
+    for (const name of ['result', 'metadata']) delete older[name]
+    const { metadata, ...batch } = JSON.parse(lines[1]!).batch
+    t.same(Object.keys(older).sort(), [
+      'batch_id',
+      'completed_at',
+      'created_at',
+      'id',
+      'position',
+      'title',
+      'updated_at',
+    ])
+    const name = file(
+      [lines[0]!.replace(/2/, '1'), JSON.stringify({ batch }), JSON.stringify({ task: older })].join('\n'),
+    )
     t.match(await importInto(api, name), { tasks: { copied: 1, skipped: 0 }, complete: true })
     t.same((await contents(api)).tasks[0].status, 'pending')
-    t.same((await api.call('GET', `/tasks/${row.id}`)).body.priority, null)
+    t.match((await api.call('GET', `/tasks/${row.id}`)).body, {
+      priority: null,
+      key: null,
+      blocked_by: [],
+      is_ready: true,
+      attempts: 0,
+      metadata: {},
+    })
     await api.clear()
     t.match(await importInto(api, backup), { tasks: { copied: 2 } })
   })

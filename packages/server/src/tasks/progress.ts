@@ -1,7 +1,9 @@
 /** Counts of the tasks of a session or batch. */
-import { type SQL, sql } from 'drizzle-orm'
+import { desc, eq, type SQL, sql } from 'drizzle-orm'
+import { type StoreDb, within } from '../db/database.js'
+import { qb, statement } from '../db/statement.js'
 import { tasks } from '../db/tables.js'
-import { isDeferred, isFree } from './ready.js'
+import { hasOpenBlocker, isDeferred, isFree, isReady } from './ready.js'
 import type { Progress } from './schemas.js'
 
 /**
@@ -33,3 +35,36 @@ export const progressOf = (blocked: SQL): SQL =>
     Object.entries(counts(blocked)).map(([name, count]) => sql`${sql.raw(`'${name}'`)}, ${count}`),
     sql`, `,
   )})`
+
+/** Most tasks of a status that {@link countReady} looks at. */
+const MOST = 10_000
+
+const selectReady = statement<Record<never, never>, { ready: number }>(() => {
+  // The order is that of an index, so that no other task is read.
+  const latest = (status: 'pending' | 'in_progress') =>
+    qb.select().from(tasks).where(eq(tasks.status, status)).orderBy(desc(tasks.updated_at)).limit(MOST)
+  return qb
+    .select({ ready: sql<number>`count(*)::int`.as('ready') })
+    .from(sql`(${latest('pending')} union all ${latest('in_progress')}) as tasks`)
+    .where(isReady(hasOpenBlocker()))
+})
+
+/** How many tasks can be claimed now, of the latest {@link MOST} pending ones and as many in progress. */
+export async function countReady(db: StoreDb): Promise<number> {
+  const [counted] = await selectReady(db, {})
+  return counted!.ready
+}
+
+/** {@link countReady} for metrics: undefined if it takes longer than half a second, and while an earlier count still runs. */
+export function readyCounter(db: StoreDb): () => Promise<number | undefined> {
+  let running = false
+  const count = async () => {
+    running = true
+    try {
+      return await countReady(db)
+    } finally {
+      running = false
+    }
+  }
+  return async () => (running ? undefined : within(500, count()).catch(() => undefined))
+}

@@ -11,6 +11,8 @@ export interface MetricsRouteOptions {
   load: { running: Counts; waiting: Counts; refused: Counts }
   /** The most connections to the database. */
   poolSize: number
+  /** Counts the tasks that can be claimed now; undefined if the database does not respond in time. */
+  countReady: () => Promise<number | undefined>
   /** How many milliseconds a response is sent again before the metrics are read anew; 1000 by default. */
   maxAge?: number
 }
@@ -36,7 +38,13 @@ export const metricsRoute: FastifyPluginAsync<MetricsRouteOptions> = async (app,
 }
 
 /** The counters hold no state: each scrape resets them to what the service has counted. */
-async function createRegistry({ version, metrics, load, poolSize }: MetricsRouteOptions): Promise<Registry> {
+async function createRegistry({
+  version,
+  metrics,
+  load,
+  poolSize,
+  countReady,
+}: MetricsRouteOptions): Promise<Registry> {
   // Loaded at the first scrape, so that a start does not wait for it.
   const { collectDefaultMetrics, Counter, Gauge, Registry } = await import('prom-client')
   const registry = new Registry()
@@ -119,6 +127,17 @@ async function createRegistry({ version, metrics, load, poolSize }: MetricsRoute
     'Claims of a task whose lease had expired: its worker stopped without releasing it.',
     () => metrics.leasesExpired,
   )
+  new Gauge({
+    name: 'aklp_tasks_ready',
+    help: 'Tasks that can be claimed now, of the latest 10000 pending ones and as many in progress.',
+    registers,
+    async collect() {
+      const ready = await countReady()
+      if (ready !== undefined) this.set(ready)
+      // An earlier count would be wrong.
+      else this.remove()
+    },
+  })
   return registry
 }
 
