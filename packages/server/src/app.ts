@@ -175,7 +175,7 @@ export async function buildApp({
   await app.register(deadlines, { milliseconds: options.requestTimeout })
   closePromptly(app, stopping)
   await app.register(cors, { origins: options.corsOrigins })
-  const rejectOtherMethods = rejectUnknownRoutes(app, path)
+  const rejectOtherMethods = rejectUnknownRoutes(app)
 
   parseOnlyJson(app)
   const components = [...taskComponents, ...batchComponents, ...claimComponents, ...sessionComponents]

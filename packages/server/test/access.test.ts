@@ -115,9 +115,9 @@ t.test('CORS allows the configured origins and no others', async (t) => {
     t.equal(text, '')
     t.match(headers, {
       'access-control-allow-origin': origin,
-      'access-control-allow-methods': /\bPUT\b/,
+      'access-control-allow-methods': 'DELETE, GET, HEAD, PATCH, POST, PUT',
       'access-control-allow-headers':
-        'Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID',
+        'Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Lease-Token, X-Request-ID',
       vary: 'Origin',
     })
     t.notOk('access-control-allow-credentials' in headers)
@@ -152,6 +152,8 @@ t.test('CORS allows the configured origins and no others', async (t) => {
   t.match(unknown, { status: 404, headers: { 'access-control-allow-origin': 'https://app.test' } })
   const problem = JSON.parse(unknown.text)
   t.equal(problem.error_code, 'route_not_found')
+  const misspelt = await call('GET', '/task', undefined, { headers: { origin: 'https://app.test' } })
+  t.match(misspelt.body.detail, 'Did you mean `/api/v1/tasks`?')
   const plain = await send('OPTIONS', {})
   t.equal(plain.status, 405, 'OPTIONS that is not a preflight')
 

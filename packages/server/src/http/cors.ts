@@ -10,8 +10,9 @@ export interface CorsOptions {
 }
 
 const shared: FastifyCorsOptions = {
-  methods: 'DELETE, GET, HEAD, POST, PUT',
-  allowedHeaders: 'Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-ID',
+  methods: 'DELETE, GET, HEAD, PATCH, POST, PUT',
+  allowedHeaders:
+    'Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Lease-Token, X-Request-ID',
   exposedHeaders: 'ETag, Idempotency-Replayed, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID',
   maxAge: 3600,
 }
@@ -36,7 +37,8 @@ export const cors = fp<CorsOptions>(
       },
     })
     app.addHook('onRequest', (request, _reply, done) => {
-      done(isUnknownPath(request) ? new ApiError('route_not_found') : undefined)
+      // http/not-found rejects the others, and names the nearest route.
+      done(request.routeOptions.url === '*' ? new ApiError('route_not_found') : undefined)
     })
   },
   { name: 'cors' },

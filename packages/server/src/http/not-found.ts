@@ -47,19 +47,14 @@ function editsBetween(meant: readonly (string | undefined)[], segments: readonly
 /**
  * Rejects unknown paths with 404 before the body is read, so that its media type does not matter. Returns a function that
  * adds 405 for the other methods of all known paths (RFC 9110, section 15.5.6); call it after all routes are registered.
- *
- * @param mountedAt The path of the service, which precedes its routes.
  */
-export function rejectUnknownRoutes(app: FastifyInstance, mountedAt = '') {
+export function rejectUnknownRoutes(app: FastifyInstance) {
   const visible = new Set<string>()
   const notFound = (request: FastifyRequest) => {
     const route = nearestRoute(request.url.split('?', 1)[0]!, [...visible])
     if (route === undefined) return new ApiError('route_not_found')
     const { detail } = catalogue.route_not_found
-    return new ApiError(
-      'route_not_found',
-      detail.replace('path.', `path. Did you mean \`${mountedAt}${route}\`?`),
-    )
+    return new ApiError('route_not_found', detail.replace('path.', `path. Did you mean \`${route}\`?`))
   }
   app.addHook('onRequest', (request, _reply, done) => {
     done(request.is404 ? notFound(request) : undefined)

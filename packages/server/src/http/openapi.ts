@@ -14,8 +14,12 @@ works through it over hours or days, and can ask at any time what is left.
 
 - **Session.** An agent generates one UUID for its session and sends it as \`session_id\` with every call.
 - **Plan:** \`POST /api/v1/batches\`. **What is left:** \`GET /api/v1/tasks?session_id=…&status=pending\`.
-  **Complete a task:** \`PUT /api/v1/tasks/{task_id}\` with \`{"status": "completed"}\`. **Progress:**
-  \`GET /api/v1/batches/latest?session_id=…\`.
+  **Complete a task:** \`PUT /api/v1/tasks/{task_id}\` with \`{"status": "completed"}\`. **Where things stand**, after a
+  lost context: \`GET /api/v1/sessions/{session_id}\`.
+- **Order.** A task waits for those in its \`blocked_by\`: it cannot be begun or completed before them. In a new batch, name
+  them by their \`key\`.
+- **Several workers.** \`POST /api/v1/tasks/claim\` leases the next ready task to one worker; with \`done\`, it completes the
+  previous one in the same call. With \`resume\`, a worker that was restarted gets its task back.
 - **JSON** is UTF-8 with snake_case names. Unknown fields and parameters are rejected, never ignored. Lengths count Unicode
   code points. Text must not contain NUL characters or unpaired surrogates.
 - **Authentication.** If the service requires a key or token, send it as \`Authorization: Bearer …\`. The service also returns
