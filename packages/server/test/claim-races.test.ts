@@ -144,43 +144,41 @@ t.test('two servers', { skip: (!process.env.CI && postgresMissing()) || false },
     'of a holder that completes after its lease expired and a claim by another, one wins',
     async (t) => {
       let [held, taken] = [0, 0]
-      await Promise.all(
-        Array.from({ length: 60 }, async (_, n) => {
-          const { session_id } = await plan([{ title: 'a' }])
-          const { task, lease } = await claim(one, { session_id })
-          await expire(task.id)
-          const write = () =>
-            n % 2 === 0
-              ? one.call(
-                  'PUT',
-                  `/tasks/${task.id}`,
-                  { status: 'completed' },
-                  { headers: { 'lease-token': lease.token } },
-                )
-              : one.call('POST', '/tasks/claim', {
-                  worker: 'one',
-                  done: { task_id: task.id, token: lease.token },
-                })
-          const calls = [write, () => two.call('POST', `/tasks/${task.id}/claim`, { worker: 'two' })]
-          if (n % 3 === 0) calls.reverse()
-          const responses = await Promise.all(calls.map((call) => call()))
-          const [written, claimed] = n % 3 === 0 ? responses.reverse() : responses
-          t.not(written!.status === 200, claimed!.status === 200)
-          const lost = written!.status === 200 ? claimed! : written!
-          t.match(lost, {
-            status: 409,
-            body: { error_code: lost === written ? 'lease_lost' : 'task_completed' },
-          })
-          const after = (await one.call('GET', `/tasks/${task.id}`)).body
-          if (written!.status === 200) {
-            held++
-            t.match(after, { status: 'completed', claimed_by: null, attempts: 1 })
-          } else {
-            taken++
-            t.match(after, { status: 'in_progress', claimed_by: 'two', attempts: 2 })
-          }
-        }),
-      )
+      await inRounds(60, async (n) => {
+        const { session_id } = await plan([{ title: 'a' }])
+        const { task, lease } = await claim(one, { session_id })
+        await expire(task.id)
+        const write = () =>
+          n % 2 === 0
+            ? one.call(
+                'PUT',
+                `/tasks/${task.id}`,
+                { status: 'completed' },
+                { headers: { 'lease-token': lease.token } },
+              )
+            : one.call('POST', '/tasks/claim', {
+                worker: 'one',
+                done: { task_id: task.id, token: lease.token },
+              })
+        const calls = [write, () => two.call('POST', `/tasks/${task.id}/claim`, { worker: 'two' })]
+        if (n % 3 === 0) calls.reverse()
+        const responses = await Promise.all(calls.map((call) => call()))
+        const [written, claimed] = n % 3 === 0 ? responses.reverse() : responses
+        t.not(written!.status === 200, claimed!.status === 200)
+        const lost = written!.status === 200 ? claimed! : written!
+        t.match(lost, {
+          status: 409,
+          body: { error_code: lost === written ? 'lease_lost' : 'task_completed' },
+        })
+        const after = (await one.call('GET', `/tasks/${task.id}`)).body
+        if (written!.status === 200) {
+          held++
+          t.match(after, { status: 'completed', claimed_by: null, attempts: 1 })
+        } else {
+          taken++
+          t.match(after, { status: 'in_progress', claimed_by: 'two', attempts: 2 })
+        }
+      })
       t.equal(held + taken, 60, `${held} were completed, ${taken} were claimed`)
     },
   )
