@@ -6,6 +6,7 @@
  *   pnpm faults restart overload      only these
  *   pnpm faults soak --seconds 1800   the duration of the fault or the load; each scenario has a default
  *   pnpm faults hostile --seed 7      other shapes of hostile requests
+ *   pnpm faults history --calls 5000  the calls of the history on PostgreSQL; on the embedded database a fifth of them
  *
  * The exit code is 1 if an expectation fails.
  */
@@ -13,6 +14,7 @@ import { parseArgs } from 'node:util'
 import { startPostgres } from '../bench/processes.js'
 import { crash } from './crash.js'
 import { disk } from './disk.js'
+import { history } from './history.js'
 import { bodies, headers, hostile, hostileEmbedded, pages, pipelining } from './hostile.js'
 import { overload } from './overload.js'
 import { kill, pause, restart, stop } from './postgres.js'
@@ -24,6 +26,7 @@ import { term } from './term.js'
 
 const scenarios: Record<string, Scenario> = {
   crash,
+  history,
   restart,
   stop,
   pause,
@@ -43,13 +46,18 @@ const scenarios: Record<string, Scenario> = {
 }
 
 const { values, positionals } = parseArgs({
-  options: { seconds: { type: 'string' }, seed: { type: 'string', default: '1' } },
+  options: {
+    seconds: { type: 'string' },
+    seed: { type: 'string', default: '1' },
+    calls: { type: 'string', default: '100000' },
+  },
   allowPositionals: true,
 })
 const unknown = positionals.filter((name) => !(name in scenarios))
 if (unknown.length > 0)
   throw new Error(`unknown scenario: ${unknown}. Scenarios: ${Object.keys(scenarios).join(', ')}`)
 
+const [seed, calls] = [Number(values.seed), Number(values.calls)]
 const rows: ({ fault: string } & Finding)[] = []
 for (const fault of positionals.length > 0 ? positionals : Object.keys(scenarios)) {
   const scenario = scenarios[fault]!
@@ -57,7 +65,7 @@ for (const fault of positionals.length > 0 ? positionals : Object.keys(scenarios
   console.error(`${fault}: ${seconds} s`)
   const cluster = await startPostgres()
   try {
-    for (const finding of await scenario.run({ cluster, seconds, seed: Number(values.seed) }))
+    for (const finding of await scenario.run({ cluster, seconds, seed, calls }))
       rows.push({ fault, ...finding })
   } catch (error) {
     rows.push({ fault, expected: 'the scenario completes', observed: String(error), passed: false })

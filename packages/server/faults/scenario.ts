@@ -17,6 +17,8 @@ export interface Context {
   seconds: number
   /** For choices at random. */
   seed: number
+  /** How many calls a history has. */
+  calls: number
 }
 
 export interface Finding {

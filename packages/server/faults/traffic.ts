@@ -25,7 +25,7 @@ export class Client {
     this.#agent = new Agent({ keepAlive: true, maxSockets: connections })
   }
 
-  call(method: string, path: string, body?: object): Promise<CallResult> {
+  call(method: string, path: string, body?: object, headers: object = {}): Promise<CallResult> {
     const at = performance.now()
     return new Promise((resolve) => {
       const record = (outcome: Pick<CallResult, 'status' | 'retryAfter' | 'code' | 'body'>) => {
@@ -41,9 +41,10 @@ export class Client {
         {
           method,
           agent: this.#agent,
-          ...(json && {
-            headers: { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) },
-          }),
+          headers: {
+            ...headers,
+            ...(json && { 'content-type': 'application/json', 'content-length': Buffer.byteLength(json) }),
+          },
         },
         (response) => {
           let text = ''
