@@ -5,6 +5,7 @@ export interface Request {
   method: string
   path: string
   body?: object
+  headers?: Record<string, string>
 }
 
 export interface Call {
@@ -60,6 +61,17 @@ export const updateTask = write(
   },
 )
 
+export const createBatch = write(
+  'create batch of 10',
+  'POST',
+  () => '/batches',
+  ({ id }) => ({
+    session_id: id,
+    reason: `${reason} (2)`,
+    tasks: Array.from({ length: TASKS_PER_BATCH }, (_, position) => newTask(position)),
+  }),
+)
+
 export const calls: Call[] = [
   getTask,
   listSession,
@@ -79,16 +91,7 @@ export const calls: Call[] = [
     () => '/tasks/bulk',
     (session, turn) => ({ tasks: Array.from({ length: 20 }, (_, n) => change(session, turn + n)) }),
   ),
-  write(
-    'create batch of 10',
-    'POST',
-    () => '/batches',
-    ({ id }) => ({
-      session_id: id,
-      reason: `${reason} (2)`,
-      tasks: Array.from({ length: TASKS_PER_BATCH }, (_, position) => newTask(position)),
-    }),
-  ),
+  createBatch,
   listAll,
 ]
 

@@ -105,8 +105,9 @@ export async function load({ base, requests, connections, seconds, rate }: Load)
 
 const nextTick = () => new Promise((resolve) => setTimeout(resolve, 1))
 
-function toBytes({ method, path, body }: Request, host: string): Buffer {
-  const head = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nAccept: application/json\r\n`
+export function toBytes({ method, path, body, headers = {} }: Request, host: string): Buffer {
+  const given = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  const head = `${method} ${path} HTTP/1.1\r\nHost: ${host}\r\nAccept: application/json\r\n${given.join('')}`
   if (body === undefined) return Buffer.from(`${head}\r\n`)
   const json = JSON.stringify(body)
   const length = Buffer.byteLength(json)
@@ -117,16 +118,17 @@ const HEAD_END = '\r\n\r\n'
 const LAST_CHUNK = '0\r\n\r\n'
 const RESPONSE_TIMEOUT_MS = 60_000
 
-interface Head {
+interface Response {
   status: number
   retryAfter: boolean
+  body: Buffer
 }
 
 /** One connection, with one request on it at a time. */
-class Connection {
+export class Connection {
   #socket: Socket
   #received: Buffer = Buffer.alloc(0)
-  #pending: { resolve: (head: Head) => void; reject: (error: Error) => void } | undefined
+  #pending: { resolve: (response: Response) => void; reject: (error: Error) => void } | undefined
 
   private constructor(socket: Socket) {
     this.#socket = socket
@@ -145,8 +147,8 @@ class Connection {
     return new Connection(socket)
   }
 
-  /** Sends a request and returns the head of its response, once the whole response was received. */
-  send(request: Buffer): Promise<Head> {
+  /** Sends a request and returns its response, once the whole response was received. */
+  send(request: Buffer): Promise<Response> {
     return new Promise((resolve, reject) => {
       if (this.#socket.destroyed) return reject(new Error('connection closed while idle'))
       this.#pending = { resolve, reject }
@@ -172,6 +174,10 @@ class Connection {
         : received.length >= headEnd + HEAD_END.length + Number(length)
     if (!complete) return
     this.#received = Buffer.alloc(0)
-    this.#pending?.resolve({ status: Number(head.slice(9, 12)), retryAfter: /^retry-after:/im.test(head) })
+    this.#pending?.resolve({
+      status: Number(head.slice(9, 12)),
+      retryAfter: /^retry-after:/im.test(head),
+      body: received.subarray(headEnd + HEAD_END.length),
+    })
   }
 }

@@ -5,6 +5,7 @@
  *   --sizes 10000,1000000   number of tasks in the databases; with several sizes, also how each call scales
  *   --against URL           also measures another service with the same API; the created rows stay in its database
  *   --embedded              measures only the embedded database, beside PostgreSQL
+ *   --claims                measures only claims, beside pg-boss and graphile-worker, and plans with dependencies
  *   --quick                 a trial run of a minute: the results are not meaningful and not saved
  */
 import { execFileSync } from 'node:child_process'
@@ -15,6 +16,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import postgres from 'postgres'
 import { calls, getTask } from './calls.js'
+import { measureClaims } from './claims.js'
 import { fill, fillOverHttp, readSessions } from './data.js'
 import { measureEmbedded } from './embedded.js'
 import {
@@ -33,13 +35,14 @@ import {
   throughput,
 } from './measures.js'
 import { postgresSettings, startBaseline, startPostgres, startService } from './processes.js'
-import { embeddedToMarkdown, type Results, type Setting, toMarkdown } from './report.js'
+import { claimsToMarkdown, embeddedToMarkdown, type Results, type Setting, toMarkdown } from './report.js'
 
 const { values: options } = parseArgs({
   options: {
     sizes: { type: 'string', default: '10000' },
     against: { type: 'string' },
     embedded: { type: 'boolean', default: false },
+    claims: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
   },
 })
@@ -63,6 +66,9 @@ try {
   if (options.embedded) {
     const { setting, embedded } = await measureEmbeddedOnly()
     report(setting, { ...setting, embedded }, embeddedToMarkdown(setting, embedded), '-embedded')
+  } else if (options.claims) {
+    const { setting, claims } = await measureClaimsOnly()
+    report(setting, { ...setting, claims }, claimsToMarkdown(setting, claims), '-claims')
   } else {
     const results = await measure()
     report(results, results, toMarkdown(results))
@@ -79,6 +85,15 @@ async function measureEmbeddedOnly() {
   await postgresql.server!.stop()
   await postgresql.sql!.end()
   return { setting, embedded }
+}
+
+async function measureClaimsOnly() {
+  const service = await openService(await cluster.newDatabase('tasks'), sizes[0]!)
+  const claims = await measureClaims(service, effort, progress)
+  const setting = await settingOf(service)
+  await service.server!.stop()
+  await service.sql!.end()
+  return { setting, claims }
 }
 
 async function measure(): Promise<Results> {

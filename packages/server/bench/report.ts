@@ -1,4 +1,5 @@
 /** The results of a run, and their Markdown. */
+import type { ClaimResults } from './claims.js'
 import type { EmbeddedResults } from './embedded.js'
 import type { Measurement } from './load.js'
 import type { Effort, Spread } from './measures.js'
@@ -67,6 +68,24 @@ export function toMarkdown(results: Results): string {
 
 export const embeddedToMarkdown = (setting: Setting, embedded: EmbeddedResults) =>
   [...heading(setting), ...embeddedDatabase(embedded)].join('\n\n')
+
+export const claimsToMarkdown = (setting: Setting, { ways, dependencies }: ClaimResults) =>
+  [
+    ...heading(setting),
+    table(
+      ['claim and complete', 'per second', 'of pg-boss', 'target'],
+      ways.map(({ way, per_second, of_pg_boss }) => [
+        way,
+        rates(per_second),
+        ratios(of_pg_boss),
+        { done: '≥ 1', 'two calls': '≥ 0.5' }[way as string] ?? '',
+      ]),
+    ),
+    table(
+      ['create a batch of 10', 'per second', 'of one without', 'target'],
+      [['with 10 dependencies', rates(dependencies.per_second), ratios(dependencies.of_without), '≥ 0.8']],
+    ),
+  ].join('\n\n')
 
 function heading({ date, commit, machine, versions, effort, connections, postgresql_settings }: Setting) {
   const settings = Object.entries(postgresql_settings).map(([name, value]) => `${name} = ${value || "''"}`)
