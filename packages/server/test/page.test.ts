@@ -102,13 +102,19 @@ t.test('the page at /docs', { skip }, async (t) => {
     t.match(completed, { status: 200, body: { id: ids[0], status: 'completed', completed_at: String } })
     t.same((await tasksNow())[0], completed.body)
 
-    const tasks = ids.slice(1).map((id) => ({ id, status: 'in_progress' }))
+    t.match((await execute('claimNextTask')).body, { task: { id: ids[1], claimed_by: 'agent-1' } })
+    t.match((await execute('getSession', { session_id })).body, { progress: { percent: 25 } })
+    for (const name of ['patchTask', 'claimTask', 'renewLease', 'releaseTask', 'extendBatch'])
+      await execute(name)
+
+    const tasks = ids.slice(1).map((id) => ({ id, status: 'completed' }))
     const updated = await execute('bulkUpdateTasks', { body: { tasks } })
     t.match(updated, { status: 200, body: { not_found: [] } })
     t.same((await tasksNow()).slice(1), updated.body.updated)
 
     t.same(await execute('getTask', { task_id: ids[0] }), { status: 200, body: completed.body })
-    const now = { status: 200, body: { ...batch, tasks: await tasksNow() } }
+    const now = { status: 200, body: (await app.inject(`/api/v1/batches/${batch.id}`)).json() }
+    t.match(now.body, { progress: { percent: 100 }, tasks: await tasksNow() })
     t.same(await execute('getBatch', { batch_id: batch.id }), now)
     t.same(await execute('latestBatch', { session_id }), now)
 

@@ -8,6 +8,7 @@ import { deadlines } from '../src/http/timeouts.js'
 
 t.test('registering a route without a load throws', async (t) => {
   const app = Fastify()
+  await app.register(pipelining)
   await app.register(admission, { gate: new Gate(2) })
   t.throws(() => app.get('/tasks', async () => ''), { message: 'GET /tasks has no config.load' })
 })
@@ -16,6 +17,7 @@ t.test('a request takes a place of the load of its route', async (t) => {
   const gate = new Gate(2)
   const app = Fastify()
   app.decorateRequest('caller', { getter: () => ({ name: 'anybody', scopes: [] }) })
+  await app.register(pipelining)
   await app.register(admission, { gate })
   const running = async () => gate.running
   app.get('/one', { config: { load: 'ordinary' } }, running)
