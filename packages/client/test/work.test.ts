@@ -153,7 +153,7 @@ function working(
   return { ...driven, claims, released, renewed, renewTimeouts, result }
 }
 
-/** A function whose tasks end when they are told to. */
+/** A work function whose tasks run until the test ends them. */
 function held() {
   const tasks: {
     id: string

@@ -16,6 +16,12 @@ const filled = (head: string, item: (nth: number) => string, tail: string) => {
   }
 }
 
+/** A task that names 50 keys which do not exist, each near those that do. */
+function planWithUnknown(_: unknown, nth: number) {
+  const blocked_by = Array.from({ length: 50 }, (_, place) => `task-${10_000 + 50 * nth + place}`)
+  return { key: `task-${1000 + nth}`, title: 'a', blocked_by }
+}
+
 const hostileBodies: [name: string, method: string, path: string, body: string][] = [
   ['wrong items', 'PUT', '/tasks/bulk', filled('{"tasks":[', () => '0', ']}')],
   ['empty items', 'PUT', '/tasks/bulk', filled('{"tasks":[', () => '{}', ']}')],
@@ -28,6 +34,12 @@ const hostileBodies: [name: string, method: string, path: string, body: string][
   ['deep nesting', 'POST', '/tasks', '['.repeat(MIB / 2) + ']'.repeat(MIB / 2)],
   ['the most fields', 'POST', '/tasks', `{${Array.from({ length: 29_000 }, (_, nth) => `"k${nth}":0`)}}`],
   ['a prototype', 'POST', '/tasks', `{"x":[${'[],'.repeat(14_000)}[]],"__proto__":0${' '.repeat(MIB / 2)}}`],
+  [
+    'unknown blockers',
+    'POST',
+    '/batches',
+    JSON.stringify({ tasks: Array.from({ length: 500 }, planWithUnknown) }),
+  ],
   ['one text', 'POST', '/tasks', `{"title":"${' '.repeat(MIB - 12)}"}`],
 ]
 

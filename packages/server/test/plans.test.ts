@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { sql } from 'drizzle-orm'
 import { onEachDatabase, type TestResponse } from './support.js'
 
 const keysOf = (tasks: any[], ids: string[]) => ids.map((id) => tasks.find((task) => task.id === id).key)
@@ -10,7 +11,7 @@ const refused = ({ status, body }: TestResponse) => ({
 })
 const invalid = (...paths: string[]) => ({ status: 422, error_code: 'validation_error', paths })
 
-onEachDatabase(async (t, { call, plan, clear }) => {
+onEachDatabase(async (t, { call, plan, clear, database }) => {
   t.beforeEach(clear)
 
   /** Creates `a`, `b` blocked by a, and `c` blocked by b and a. */
@@ -231,6 +232,40 @@ onEachDatabase(async (t, { call, plan, clear }) => {
     const { tasks } = await plan(dense)
     const closing = await call('PUT', `/tasks/${tasks[0].id}`, { blocked_by: [tasks[199].id] })
     t.equal(closing.body.error_code, 'dependency_cycle')
+  })
+
+  await t.test('of 25 000 unknown blockers, the first 20 are described and all are counted', async (t) => {
+    const tasks = Array.from({ length: 500 }, (_, n) => ({
+      key: `key-number-${n}`,
+      title: 'a',
+      blocked_by: Array.from({ length: 50 }, (_, place) => `key-${n}-${place}`),
+    }))
+    const { status, body } = await call('POST', '/batches', { tasks })
+    t.match({ status, body }, { status: 422, body: { error_count: 25_000 } })
+    t.equal(body.errors.length, 20)
+  })
+
+  await t.test('a task cannot wait for more than 5000 tasks that wait themselves', async (t) => {
+    const { session_id, tasks } = await plan([{ title: 'first' }, { title: 'next' }, { title: 'other' }])
+    const [first, next, other] = tasks.map(({ id }: any) => id)
+    // A line of 5000 tasks that ends with `first`.
+    await database.db.execute(sql`
+      insert into tasks (id, session_id, title, blocked_by)
+      select md5('line' || n)::uuid, ${session_id}::uuid, 'line',
+             array[case n when 1 then ${first}::uuid else md5('line' || n - 1)::uuid end]
+      from generate_series(1, 5000) n`)
+    const end = async (n: number) => {
+      const found = (await database.db.execute(sql`select md5('line' || ${n}::int)::uuid::text as id`)) as any
+      return (found.rows ?? found)[0].id
+    }
+    t.equal((await call('PUT', `/tasks/${next}`, { blocked_by: [await end(4999)] })).status, 200)
+    t.same(
+      refused(await call('PUT', `/tasks/${other}`, { blocked_by: [await end(5000)] })),
+      invalid('blocked_by'),
+    )
+    const circle = await call('PUT', `/tasks/${first}`, { blocked_by: [await end(4998)] })
+    t.match(circle, { status: 422, body: { error_code: 'dependency_cycle' } })
+    t.ok(circle.body.detail.length < 1000, 'a long circle is not spelled out')
   })
 
   await t.test('a task takes 50 blockers and not 51', async (t) => {

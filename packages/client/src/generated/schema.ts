@@ -384,7 +384,7 @@ export interface TaskUpdate {
      */
     due_date?: string | Date | null;
     /**
-     * The ids of the tasks that must be completed first, up to 50. They must belong to the same session. Replaces the whole list; `[]` clears it.
+     * The ids of the tasks that must be completed first, up to 50. They must belong to the same session. Replaces the whole list; `[]` clears it. Together with what these wait for, up to 5000 tasks that wait themselves.
      *     @minItems 0
      *     @maxItems 50
      */
@@ -451,7 +451,7 @@ export interface TaskPatch {
      */
     due_date?: string | Date | null;
     /**
-     * The ids of the tasks that must be completed first, up to 50. They must belong to the same session. Replaces the whole list; `[]` clears it.
+     * The ids of the tasks that must be completed first, up to 50. They must belong to the same session. Replaces the whole list; `[]` clears it. Together with what these wait for, up to 5000 tasks that wait themselves.
      *     @minItems 0
      *     @maxItems 50
      */
@@ -931,10 +931,7 @@ export interface SessionState {
          * @example 019b0f3e-7c00-7000-8000-0000000000b1
          */
         id: string;
-        /**
-         * Why the batch was planned: up to 10000 characters, or null.
-         * @example Kubernetes 기초 학습을 위한 단계별 과제입니다.
-         */
+        /** Why the batch was planned, or null. */
         reason: string | null;
         /**
          * When it was created.

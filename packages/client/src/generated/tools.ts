@@ -308,7 +308,7 @@ export const tools: Tool[] = [
         "blocked_by": {
           "minItems": 0,
           "maxItems": 50,
-          "description": "The ids of the tasks that must be completed first, up to 50. They must belong to the same session. Replaces the whole list; `[]` clears it.",
+          "description": "The ids of the tasks that must be completed first, up to 50. They must belong to the same session. Replaces the whole list; `[]` clears it. Together with what these wait for, up to 5000 tasks that wait themselves.",
           "type": "array",
           "items": {
             "description": "The id of a task of the same session.",
@@ -468,7 +468,7 @@ export const tools: Tool[] = [
               "blocked_by": {
                 "minItems": 0,
                 "maxItems": 50,
-                "description": "The ids of the tasks that must be completed first, up to 50. They must belong to the same session. Replaces the whole list; `[]` clears it.",
+                "description": "The ids of the tasks that must be completed first, up to 50. They must belong to the same session. Replaces the whole list; `[]` clears it. Together with what these wait for, up to 5000 tasks that wait themselves.",
                 "type": "array",
                 "items": {
                   "description": "The id of a task of the same session.",

@@ -7,7 +7,7 @@ import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { StoreDb } from '../db/database.js'
 import { newId } from '../db/ids.js'
 import { type Json, toJson, type Versioned } from '../db/json.js'
-import { columnsOf, isOwn, ordering, plain, timestamp, type Visible, visibleTo } from '../db/sql.js'
+import { columnsOf, isOwn, named, ordering, plain, timestamp, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { batches, tasks } from '../db/tables.js'
 import { MOST_ROWS } from '../http/admission.js'
@@ -38,12 +38,6 @@ export const batchColumns = {
 } satisfies {
   [Name in keyof (typeof batches.$inferSelect & Omit<Batch, 'tasks' | 'progress'>)]: SQL.Aliased<Batch[Name]>
 }
-
-const named = (fields: Record<string, SQL.Aliased>) =>
-  sql.join(
-    Object.entries(fields).map(([name, field]) => sql`${field.sql} as ${sql.identifier(name)}`),
-    sql`, `,
-  )
 
 /**
  * A row named `batches` as JSON, with the progress of its tasks and the tasks.

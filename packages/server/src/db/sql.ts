@@ -11,6 +11,13 @@ export const timestamp = <T extends PgColumn>(column: T) =>
 export const plain = <T extends PgColumn>(column: T) =>
   sql<T['_']['notNull'] extends true ? T['_']['data'] : T['_']['data'] | null>`${column}`.as(column.name)
 
+/** Fields with their names, as a select lists them, for SQL that Drizzle does not write. */
+export const named = (fields: Record<string, SQL.Aliased>): SQL =>
+  sql.join(
+    Object.entries(fields).map(([name, field]) => sql`${field.sql} as ${sql.identifier(name)}`),
+    sql`, `,
+  )
+
 /** A list of names, separated by commas. */
 export const identifiers = (names: readonly string[]): SQL =>
   sql.join(

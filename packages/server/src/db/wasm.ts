@@ -14,7 +14,7 @@ let compiled: Promise<Module> | undefined
 export function compileWasm(): Promise<Module> {
   if (compiled === undefined) {
     compiled = compile()
-    // Reported by whoever awaits it, which may be later.
+    // The caller that awaits it handles the error. Until then, Node must not report it as unhandled.
     compiled.catch(() => {})
   }
   return compiled

@@ -21,17 +21,23 @@ export function suggest(
 ): string | undefined {
   if (word.length > LONGEST) return undefined
   const simple = simplify(word)
-  const same = candidates.find((candidate) => simplify(candidate) === simple)
-  if (same !== undefined) return same
+  const simplified = candidates.map(simplify)
+  const same = simplified.indexOf(simple)
+  if (same !== -1) return candidates[same]
 
   const meant = Object.hasOwn(synonyms, simple) ? synonyms[simple]! : []
   const synonym = meant.find((name) => candidates.includes(name))
   if (synonym !== undefined) return synonym
 
-  const [nearest] = candidates
-    .map((candidate) => ({ candidate, edits: distance(simple, simplify(candidate)) }))
-    .sort((a, b) => a.edits - b.edits)
   // Two swapped letters count as two edits.
   const allowed = simple.length < 3 ? 0 : simple.length < 5 ? 1 : 2
-  return nearest !== undefined && nearest.edits <= allowed ? nearest.candidate : undefined
+  let nearest: string | undefined
+  let fewest = allowed + 1
+  for (const [nth, other] of simplified.entries()) {
+    // So many letters must be added or removed. Comparing them takes much longer.
+    if (Math.abs(other.length - simple.length) >= fewest) continue
+    const edits = distance(simple, other)
+    if (edits < fewest) [nearest, fewest] = [candidates[nth], edits]
+  }
+  return nearest
 }

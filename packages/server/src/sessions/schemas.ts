@@ -1,7 +1,6 @@
 /** The schemas of sessions. The OpenAPI document is generated from them, so descriptions are documentation. */
 import { type Static, Type } from '@sinclair/typebox'
-import { Batch } from '../batches/schemas.js'
-import { ref, refOrNull, Uuid } from '../http/schemas.js'
+import { Nullable, ref, refOrNull, Timestamp, Uuid } from '../http/schemas.js'
 import { example, Progress, Task } from '../tasks/schemas.js'
 
 /** Most tasks in progress that a session lists. */
@@ -13,8 +12,12 @@ export const SessionParams = Type.Object({
   session_id: Uuid('The session of the agent.', example.session_id),
 })
 
-const { id, reason, created_at } = Batch.properties
-const LatestBatch = Type.Object({ id, reason, created_at, progress: ref(Progress) })
+const LatestBatch = Type.Object({
+  id: Uuid('The id of the batch, a UUIDv7.', example.batch_id),
+  reason: Nullable(Type.String({ description: 'Why the batch was planned, or null.' })),
+  created_at: Timestamp('When it was created.', '2025-12-06T10:00:00.000Z'),
+  progress: ref(Progress),
+})
 
 export const SessionState = Type.Object(
   {

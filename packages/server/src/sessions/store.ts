@@ -2,7 +2,7 @@
 import { and, eq, type SQL, sql } from 'drizzle-orm'
 import type { StoreDb } from '../db/database.js'
 import type { Json } from '../db/json.js'
-import { isOwn, timestamp, type Visible, visibleTo } from '../db/sql.js'
+import { isOwn, named, timestamp, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { batches, tasks } from '../db/tables.js'
 import type { Caller } from '../http/caller.js'
@@ -14,16 +14,11 @@ import { MAX_IN_PROGRESS, MAX_RECENT, type SessionState } from './schemas.js'
 const isBlocked = sql`is_blocked`
 
 /** The tasks of the session under a condition, as JSON. */
-const listed = (condition: SQL, order: SQL, limit: number) => {
-  const fields = Object.entries(taskFields(isBlocked)).map(
-    ([name, field]) => sql`${field.sql} as ${sql.identifier(name)}`,
-  )
-  return sql`(
-    select coalesce(json_agg(task), '[]') from (
-      select ${sql.join(fields, sql`, `)} from session_tasks as tasks
-      where ${condition} order by ${order} limit ${sql.raw(String(limit))}
-    ) as task)`
-}
+const listed = (condition: SQL, order: SQL, limit: number) => sql`(
+  select coalesce(json_agg(task), '[]') from (
+    select ${named(taskFields(isBlocked))} from session_tasks as tasks
+    where ${condition} order by ${order} limit ${sql.raw(String(limit))}
+  ) as task)`
 
 const select = statement<{ session_id: string } & Visible, { json: Json<SessionState> }>(($) => {
   const ofSession = and(eq(tasks.session_id, $.session_id), isOwn(tasks.session_id, $.own_sessions))

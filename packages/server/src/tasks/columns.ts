@@ -43,7 +43,7 @@ const columns = {
   created_at: { read: timestamp },
   updated_at: { read: timestamp },
   position: { read: plain, hidden: true },
-  // Whoever knows it can complete the task: it is in no response but that of a claim, and in no export.
+  // A secret that allows to complete the task: only the response of the claim contains it, and no export does.
   lease_token: { read: plain, hidden: 'secret' },
 } satisfies { [Name in keyof Row | Field]: Name extends keyof Row ? Column<Name> : Computed }
 

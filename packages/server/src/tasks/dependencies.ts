@@ -24,10 +24,30 @@ export class DependencyCycle extends Error {
   }
 }
 
+/** A change would make a task wait, directly or through others, for more tasks than {@link MAX_WAITED_FOR}. */
+export class TooManyBlockers extends Error {}
+
+/** Most tasks with blockers of their own that a change of `blocked_by` looks at, to find circles. */
+export const MAX_WAITED_FOR = 5000
+
 /** Most keys that one error lists. */
 const MAX_LISTED = 50
 
 type FieldErrors = NonNullable<Problem['errors']>
+
+/** Collects errors in a body. Only those that a response has are described: finding what a name may mean takes time. */
+class Mistakes {
+  readonly #errors: FieldErrors = []
+  #count = 0
+
+  add(describe: () => Omit<FieldErrors[number], 'in'>) {
+    if (++this.#count <= MAX_ERRORS) this.#errors.push({ in: 'body', ...describe() })
+  }
+
+  throwIfAny() {
+    if (this.#count > 0) throw validationError(this.#errors, this.#count)
+  }
+}
 
 /**
  * The blockers of each task of a plan by id. Throws if a key is used twice, a blocker is neither a key nor an id, or tasks
@@ -42,36 +62,34 @@ export function resolveBlockers(
   ids: readonly string[],
   existing: ReadonlyMap<string, string> = new Map(),
 ): string[][] {
-  const errors: FieldErrors = []
+  const mistakes = new Mistakes()
   const byKey = new Map(existing)
   for (const [nth, { key }] of plan.entries()) {
     if (key == null) continue
     if (byKey.has(key)) {
-      const message = `is the key of another task of the batch. Keys must be unique: change it, or omit it if no task names it in blocked_by`
-      errors.push({ in: 'body', path: `tasks[${nth}].key`, message })
+      mistakes.add(() => ({
+        path: `tasks[${nth}].key`,
+        message:
+          'is the key of another task of the batch. Keys must be unique: change it, or omit it if no task names it in blocked_by',
+      }))
     } else byKey.set(key, ids[nth]!)
   }
   const keys = [...byKey.keys()]
   const resolved = plan.map(({ key, blocked_by = [] }, nth) =>
     blocked_by.map((given, place) => {
-      const path = `tasks[${nth}].blocked_by[${place}]`
+      const path = () => `tasks[${nth}].blocked_by[${place}]`
       const id = byKey.get(given) ?? (UUID.test(given) ? given.toLowerCase() : undefined)
       if (id === undefined) {
-        const others = keys.filter((other) => other !== key)
-        const did_you_mean = suggest(given, others)
-        errors.push({
-          in: 'body',
-          path,
-          message: `must be the key of a task of this batch or the id of an existing task. ${others.length > 0 ? `Keys: ${others.slice(0, MAX_LISTED).join(', ')}` : 'No other task has a key'}`,
-          allowed: others.slice(0, MAX_LISTED),
-          ...(did_you_mean !== undefined && { did_you_mean }),
-        })
-      } else if (id === ids[nth]) errors.push({ in: 'body', path, message: 'must not be the task itself' })
+        const others = () => keys.filter((other) => other !== key)
+        mistakes.add(() => ({ path: path(), ...unknownKey(given, others()) }))
+      } else if (id === ids[nth])
+        mistakes.add(() => ({ path: path(), message: 'must not be the task itself' }))
       return id ?? given
     }),
   )
-  for (const [nth, blockers] of resolved.entries()) errors.push(...repeated(blockers, `tasks[${nth}].`))
-  if (errors.length > 0) throw validationError(errors.slice(0, MAX_ERRORS), errors.length)
+  for (const [nth, blockers] of resolved.entries())
+    for (const error of repeated(blockers, `tasks[${nth}].`)) mistakes.add(() => error)
+  mistakes.throwIfAny()
   const byId = new Map(ids.map((id, nth) => [id, nth]))
   const circle = findCircle(ids, (id) => {
     const nth = byId.get(id)
@@ -79,6 +97,18 @@ export function resolveBlockers(
   })
   if (circle) throw new DependencyCycle(circle.map((id) => nameOf(plan[byId.get(id)!]!)))
   return resolved
+}
+
+/** The error of a name that is neither a key nor an id. */
+function unknownKey(given: string, keys: string[]) {
+  const allowed = keys.slice(0, MAX_LISTED)
+  const did_you_mean = suggest(given, keys)
+  const listed = allowed.length > 0 ? `Keys: ${allowed.join(', ')}` : 'No other task has a key'
+  return {
+    message: `must be the key of a task of this batch or the id of an existing task. ${listed}`,
+    allowed,
+    ...(did_you_mean !== undefined && { did_you_mean }),
+  }
 }
 
 /** The errors of a list that names a task twice. */
@@ -176,6 +206,7 @@ interface Node {
   blocked_by: string[]
 }
 
+/** The tasks and all that they wait for, as far as these have blockers: {@link MAX_WAITED_FOR} and one more at most. */
 const selectGraph = statement<{ ids: string }, { nodes: string }>(($) =>
   qb.select({ nodes: sql<string>`coalesce(json_agg(node), '[]')::text`.as('nodes') }).from(sql`(
       with recursive node as (
@@ -183,12 +214,12 @@ const selectGraph = statement<{ ids: string }, { nodes: string }>(($) =>
         union
         select blocker.id, blocker.key, blocker.title, blocker.blocked_by
         from node join ${tasks} as blocker on blocker.id = any(node.blocked_by) where blocker.blocked_by <> '{}'
-      ) select * from node) as node`),
+      ) select * from node limit ${sql.raw(String(MAX_WAITED_FOR + 1))}) as node`),
 )
 
 /**
  * Checks the blockers of tasks that were written in this transaction. Throws {@link UnknownBlockers}, and for `mayClose`, tasks
- * that others can wait for already, {@link DependencyCycle}.
+ * that others can wait for already, {@link DependencyCycle} or {@link TooManyBlockers}.
  */
 export async function assertDependencies(
   transaction: StoreDb,
@@ -200,6 +231,7 @@ export async function assertDependencies(
   if (!mayClose) return
   const [graph] = await selectGraph(transaction, { ids: arrayOf(ids) })
   const nodes = new Map((JSON.parse(graph!.nodes) as Node[]).map((node) => [node.id, node]))
+  if (nodes.size > MAX_WAITED_FOR) throw new TooManyBlockers()
   const circle = findCircle(nodes.keys(), (id) => nodes.get(id)?.blocked_by ?? [])
   if (circle) throw new DependencyCycle(circle.map((id) => nameOf(nodes.get(id)!)))
 }

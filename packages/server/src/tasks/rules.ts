@@ -1,7 +1,13 @@
 /** Rules between tasks that a request breaks, as errors for the caller. */
 import { driverError } from '../db/failures.js'
 import { ApiError, MAX_ERRORS, type OpenBlocker, type Problem, validationError } from '../http/problem.js'
-import { DependencyCycle, repeated, UnknownBlockers } from './dependencies.js'
+import {
+  DependencyCycle,
+  MAX_WAITED_FOR,
+  repeated,
+  TooManyBlockers,
+  UnknownBlockers,
+} from './dependencies.js'
 
 /** SQLSTATE of the trigger check_blockers. */
 const BLOCKED = 'AK001'
@@ -25,18 +31,30 @@ export function explainRule(error: unknown, body: unknown): unknown {
     return new ApiError('task_blocked', detail, {}, { open_blockers })
   }
   if (error instanceof DependencyCycle) {
-    const detail = `These tasks would block each other, so none could begin: ${error.circle.join(' → ')}, where each is blocked by the next. Nothing was changed. Remove one of them from \`blocked_by\`.`
+    const detail = `These tasks would block each other, so none could begin: ${spell(error.circle)}, where each is blocked by the next. Nothing was changed. Remove one of them from \`blocked_by\`.`
     return new ApiError('dependency_cycle', detail)
   }
   if (error instanceof UnknownBlockers) return validationError(unknownBlockers(error.ids, body as Body))
+  if (error instanceof TooManyBlockers)
+    return validationError([{ in: 'body', path: pathOf('blocked_by', body as Body), message: TOO_MANY }])
   const { code, constraint_name, constraint } = driverError(error)
   if (code === '23514' && (constraint_name ?? constraint) === 'tasks_metadata_size')
-    return validationError([{ in: 'body', path: metadataPath(body as Body), message: TOO_LARGE }])
+    return validationError([{ in: 'body', path: pathOf('metadata', body as Body), message: TOO_LARGE }])
   return error
 }
 
 const TOO_LARGE =
   'must have at most 8192 bytes as JSON together with what is stored. Remove members with null'
+
+const TOO_MANY = `must not wait, directly or through others, for more than ${MAX_WAITED_FOR} tasks that wait themselves`
+
+/** Most names of a circle that a text spells out. */
+const MAX_SPELLED = 20
+
+const spell = (circle: readonly string[]) =>
+  (circle.length > MAX_SPELLED ? [...circle.slice(0, MAX_SPELLED - 2), '…', circle.at(-1)] : circle).join(
+    ' → ',
+  )
 
 interface Part {
   blocked_by?: string[]
@@ -68,4 +86,6 @@ function unknownBlockers(ids: readonly string[], body: Body): NonNullable<Proble
     .map((path) => ({ in: 'body', path, message: 'must be the id of another task of the same session' }))
 }
 
-const metadataPath = (body: Body) => `${parts(body).find(([, { metadata }]) => metadata)?.[0] ?? ''}metadata`
+/** The first place in a body that has the field. */
+const pathOf = (field: keyof Part, body: Body) =>
+  `${parts(body).find(([, part]) => part[field])?.[0] ?? ''}${field}`

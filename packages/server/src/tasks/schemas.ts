@@ -210,7 +210,12 @@ const changes = {
   status: Type.Optional(status()),
   priority: Type.Optional(Nullable(priority)),
   due_date: Type.Optional(Nullable(due_date)),
-  blocked_by: Type.Optional(blockers(blocker, `${BLOCKED_BY} Replaces the whole list; \`[]\` clears it.`)),
+  blocked_by: Type.Optional(
+    blockers(
+      blocker,
+      `${BLOCKED_BY} Replaces the whole list; \`[]\` clears it. Together with what these wait for, up to 5000 tasks that wait themselves.`,
+    ),
+  ),
   not_before: Type.Optional(Nullable(not_before)),
   result: Type.Optional(Nullable(result)),
   metadata: Type.Optional(
