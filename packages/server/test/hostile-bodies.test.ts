@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { send } from './hostile.js'
-import { startServer } from './process.js'
+import { cpuOf, type ServerProcess, startServer } from './process.js'
 
 const MIB = 1024 * 1024
 
@@ -43,34 +43,49 @@ const hostileBodies: [name: string, method: string, path: string, body: string][
   ['one text', 'POST', '/tasks', `{"title":"${' '.repeat(MIB - 12)}"}`],
 ]
 
-t.test('while eight clients send hostile bodies of 1 MiB, /livez responds within 400 ms', async (t) => {
-  // A container with the memory of the Kubernetes manifests has a heap of this size.
-  const server = startServer(t, { DATABASE_URL: 'memory://', NODE_OPTIONS: '--max-old-space-size=256' })
-  const { port } = new URL(await server.listening())
-  for (const [name, method, path, body] of hostileBodies) {
-    let sent = false
-    const responses = Promise.all(
-      Array.from({ length: 8 }, () =>
-        send({ port, method, path: `/api/v1${path}`, headers: { 'content-type': 'application/json' } }, body),
-      ),
-    ).finally(() => {
-      sent = true
-    })
-    let slowest = 0
-    while (!sent) {
-      const start = performance.now()
-      t.equal((await send({ port, path: '/livez' }, '')).status, 200)
-      slowest = Math.max(slowest, performance.now() - start)
-      await sleep(5)
-    }
-    for (const { status } of await responses) t.match(String(status), /^4/, name)
-    t.ok(slowest < 400, `${name}: ${slowest.toFixed(0)} ms`)
+/** The most CPU, in milliseconds, that the server used before it responded to a /livez, while something else goes on. */
+async function slowestLiveness({ child }: ServerProcess, port: string, other: Promise<unknown>) {
+  let going = true
+  const end = () => {
+    going = false
   }
-  t.equal(server.child.exitCode, null, 'the process runs')
-})
+  other.then(end, end)
+  let slowest = 0
+  while (going) {
+    const start = cpuOf(child)
+    const { status } = await send({ port, path: '/livez' }, '')
+    if (status !== 200) throw new Error(`/livez responded ${status}`)
+    slowest = Math.max(slowest, cpuOf(child) - start)
+    await sleep(5)
+  }
+  return slowest
+}
 
 t.test(
-  'while 64 clients send their bodies in chunks of one byte, /livez responds within a second',
+  'while eight clients send hostile bodies of 1 MiB, /livez waits for half a second of CPU at most',
+  async (t) => {
+    // A container with the memory of the Kubernetes manifests has a heap of this size.
+    const server = startServer(t, { DATABASE_URL: 'memory://', NODE_OPTIONS: '--max-old-space-size=256' })
+    const { port } = new URL(await server.listening())
+    for (const [name, method, path, body] of hostileBodies) {
+      const responses = Promise.all(
+        Array.from({ length: 8 }, () =>
+          send(
+            { port, method, path: `/api/v1${path}`, headers: { 'content-type': 'application/json' } },
+            body,
+          ),
+        ),
+      )
+      const slowest = await slowestLiveness(server, port, responses)
+      for (const { status } of await responses) t.match(String(status), /^4/, name)
+      t.ok(slowest < 500, `${name}: ${slowest.toFixed(0)} ms`)
+    }
+    t.equal(server.child.exitCode, null, 'the process runs')
+  },
+)
+
+t.test(
+  'while 64 clients send their bodies in chunks of one byte, /livez waits for a second of CPU at most',
   async (t) => {
     const server = startServer(t, { DATABASE_URL: 'memory://', NODE_OPTIONS: '--max-old-space-size=256' })
     const { port } = new URL(await server.listening())
@@ -88,18 +103,9 @@ t.test(
         socket.once('close', () => resolve(text))
       })
     })
-    let open = true
-    const all = Promise.all(texts).finally(() => {
-      open = false
-    })
-    let slowest = 0
-    while (open) {
-      const start = performance.now()
-      t.equal((await send({ port, path: '/livez' }, '')).status, 200)
-      slowest = Math.max(slowest, performance.now() - start)
-      await sleep(5)
-    }
-    for (const text of await all) if (text !== '') t.match(text, /^HTTP\/1.1 400 .*more than 32768 pieces/s)
+    const slowest = await slowestLiveness(server, port, Promise.all(texts))
+    for (const text of await Promise.all(texts))
+      if (text !== '') t.match(text, /^HTTP\/1.1 400 .*more than 32768 pieces/s)
     t.ok(slowest < 1000, `${slowest.toFixed(0)} ms`)
   },
 )
