@@ -24,6 +24,7 @@ t.test('--help lists the commands, and each command has its own help', async (t)
     migrate: ['--database-url'],
     import: ['--from', 'IMPORT_FROM', '--dry-run', '--database-url'],
     export: ['--to', '--database-url'],
+    prune: ['--days', '--to', '--dry-run', '--database-url'],
   }
   const ofCommands = await Promise.all(Object.keys(options).map((command) => run(t, command, '--help')))
   for (const [i, [command, names]] of Object.entries(options).entries()) {
@@ -60,6 +61,9 @@ t.test('a wrong call is reported in one line, with a suggestion', async (t) => {
       'DATABASE_URL must begin with postgres:// (a PostgreSQL server), file: (a folder) or be memory://',
     ],
     [['export'], '--to is required: a file, or - for stdout'],
+    [['prune'], '--days is required: a whole number from 1 to 36500'],
+    [['prune', '--days', '0'], '--days is required: a whole number from 1 to 36500'],
+    [['prune', '--days', '1.5'], '--days is required: a whole number from 1 to 36500'],
     [['export', '--to', 'b', '--from', 'a'], "unknown option '--from'"],
     [
       ['key', '--name', 'a', '--scope', 'tasks:wirte'],
@@ -101,6 +105,12 @@ t.test('migrate upgrades the schema and exits', async (t) => {
   const database = await PGlite.create(join(data, 'postgres'))
   t.same((await database.query('select count(*)::int as tasks from tasks')).rows, [{ tasks: 0 }])
   await database.close()
+})
+
+t.test('prune deletes from the database of DATABASE_URL, and says what', async (t) => {
+  const { code, stderr } = await run(t, 'prune', '--days', '90', '--database-url', `file:${data}`)
+  t.equal(code, 0)
+  t.match(stderr, `sessions: 0 deleted from ${data}`)
 })
 
 t.test('a key from the command line is accepted, and never logged', async (t) => {

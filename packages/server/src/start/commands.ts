@@ -4,6 +4,7 @@ import { openDatabase } from '../db/open.js'
 import { createLogger } from '../telemetry/logging.js'
 import { exportTo } from '../transfer/export.js'
 import { importFrom } from '../transfer/import.js'
+import { prune } from '../transfer/prune.js'
 import { databaseOptions, loggerOptions } from './config.js'
 import type { Config } from './settings.js'
 
@@ -27,6 +28,10 @@ export async function runImport(config: Config, options: { from: string; dryRun?
 
 export async function runExport(config: Config, options: { to: string }) {
   await withDatabase(config, (database) => exportTo(database, options))
+}
+
+export async function runPrune(config: Config, options: { days: number; to?: string; dryRun?: boolean }) {
+  await withDatabase(config, (database) => prune(database, options))
 }
 
 type Opened = Awaited<ReturnType<typeof openDatabase>>

@@ -89,6 +89,28 @@ program
     await runExport(configOf(options), { to })
   })
 
+program
+  .command('prune')
+  .description('delete the sessions whose tasks are all completed and have not changed for some days')
+  .option('--days <days>', 'for how many days nothing has changed, 1 to 36500; required')
+  .option('--to <file>', 'write what is deleted to a new file first, which import reads')
+  .option('--dry-run', 'print what would be deleted, and change nothing')
+  .option(...DATABASE_URL)
+  .action(async ({ days: given, ...options }: PruneOptions) => {
+    const days = Number(given)
+    if (!/^\d+$/.test(given ?? '') || days < 1 || days > 36_500)
+      throw new Error('--days is required: a whole number from 1 to 36500')
+    const { runPrune } = await import('./commands.js')
+    await runPrune(configOf(options), { days, ...options })
+  })
+
+interface PruneOptions {
+  days?: string
+  to?: string
+  dryRun?: boolean
+  databaseUrl?: string
+}
+
 const [first = '', ...rest] = process.argv.slice(2)
 const isForProgram = ['-h', '--help', '-v', '--version'].includes(first)
 const isStart = first === '' || (first.startsWith('-') && !isForProgram)

@@ -3,10 +3,10 @@
  * neither reading nor writing holds more than a page of rows in memory.
  */
 import type { StoreDb } from '../db/database.js'
-import { jsonObject, toJson } from '../db/json.js'
+import { type Json, jsonObject, toJson } from '../db/json.js'
 import type { Source } from './copy.js'
 import type { Progress } from './progress.js'
-import type { Table } from './rows.js'
+import type { Row, Table } from './rows.js'
 import { readRows } from './store.js'
 
 /** Raised when older servers would misread the file. */
@@ -22,11 +22,18 @@ const LONGEST_LINE = 1_000_000
 /** The input is not an export of this service. */
 export class FormatError extends Error {}
 
+/** The first line: how many rows of each table follow. */
+export const toHeader = (total: Source['total']) => toJson({ aklp_task_export: FORMAT, ...total })
+
+/** The lines of rows. */
+export const toLines = (table: Table, rows: Json<Row>[]) =>
+  rows.map((row) => `${jsonObject({ [names[table]]: row })}\n`).join('')
+
 /** The lines of an export, some at a time. */
 export async function* writeLines(db: StoreDb, total: Source['total'], progress: Progress) {
-  yield `${toJson({ aklp_task_export: FORMAT, ...total })}\n`
+  yield `${toHeader(total)}\n`
   for await (const { table, rows } of readRows(db)) {
-    yield rows.map((row) => `${jsonObject({ [names[table]]: row })}\n`).join('')
+    yield toLines(table, rows)
     progress.advance(rows.length)
   }
 }

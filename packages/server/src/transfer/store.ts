@@ -1,9 +1,9 @@
 /** The statements that read and write whole tables. */
-import { getTableColumns, gt, type SQL, sql } from 'drizzle-orm'
+import { and, getTableColumns, gt, type SQL, sql } from 'drizzle-orm'
 import { batchColumns } from '../batches/store.js'
 import type { StoreDb } from '../db/database.js'
 import { type Json, rowAsJson } from '../db/json.js'
-import { columnsOf } from '../db/sql.js'
+import { columnsOf, isOwn } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { batches, tasks } from '../db/tables.js'
 import { rowColumns } from '../tasks/columns.js'
@@ -29,29 +29,39 @@ export async function countRows(db: StoreDb): Promise<Record<Table, number>> {
   return counts!
 }
 
-const selectPage = statement<{ after?: string | undefined }, { id: string; json: Json<Row> }, Table>(
-  ($, table) => {
-    const { id } = tables[table]
-    const page = qb
-      .select(columns[table])
-      .from(tables[table] as typeof tasks)
-      .where($.after && gt(id, $.after))
-      .orderBy(id)
-      .limit(PAGE)
-      .as('page')
-    return qb
-      .select({ id: sql<string>`id`, json: rowAsJson<Row>(page) })
-      .from(page)
-      .orderBy(sql`id`)
-  },
-)
+interface PageValues {
+  after?: string | undefined
+  /** Only rows of these sessions: an array of PostgreSQL. */
+  sessions?: string | undefined
+}
 
-/** All rows, a page at a time, by id. For the rows of one moment, call it in a transaction that reads a snapshot. */
-export async function* readRows(db: StoreDb): AsyncGenerator<{ table: Table; rows: Json<Row>[] }> {
+const selectPage = statement<PageValues, { id: string; json: Json<Row> }, Table>(($, table) => {
+  const { id, session_id } = tables[table]
+  const page = qb
+    .select(columns[table])
+    .from(tables[table] as typeof tasks)
+    .where(and($.after && gt(id, $.after), isOwn(session_id, $.sessions)))
+    .orderBy(id)
+    .limit(PAGE)
+    .as('page')
+  return qb
+    .select({ id: sql<string>`id`, json: rowAsJson<Row>(page) })
+    .from(page)
+    .orderBy(sql`id`)
+})
+
+/**
+ * All rows, or those of some sessions, a page at a time, by id. For the rows of one moment, call it in a transaction that
+ * reads a snapshot.
+ */
+export async function* readRows(
+  db: StoreDb,
+  sessions?: string,
+): AsyncGenerator<{ table: Table; rows: Json<Row>[] }> {
   for (const table of TABLES) {
     let after: string | undefined
     while (true) {
-      const rows = await selectPage(db, { after }, table)
+      const rows = await selectPage(db, { after, sessions }, table)
       if (rows.length > 0) yield { table, rows: rows.map(({ json }) => json) }
       if (rows.length < PAGE) break
       after = rows.at(-1)!.id
