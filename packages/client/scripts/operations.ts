@@ -9,22 +9,25 @@ export function writeOperations({ schemas, operations }: Contract): string {
   const twice = methods.find((name, i) => methods.indexOf(name) !== i)
   if (twice) throw new Error(`Two operations are named ${twice}. Give one of them a different operationId.`)
 
-  const used = operations.flatMap(({ query, body, response, item }) =>
-    [query?.type, body?.type, response, item].flatMap((type) => type?.split(' | ') ?? []),
+  const used = operations.flatMap(({ query, body, response, item, chosen }) =>
+    [query?.type, body?.type, response, item, chosen].flatMap((type) => type?.split(' | ') ?? []),
   )
   const types = [...new Set(used)].filter((type) => schemas[type]).sort()
   const own = (resource: string) => operations.filter((operation) => operation.resource === resource)
-  return `import { eachItem } from '../pages.js'
+  return `import { type Chosen, eachItem, type Without } from '../pages.js'
 import type { ChangeOptions, CreateOptions, RequestOptions, Send } from '../transport.js'
 import type { ${types.join(', ')} } from './schema.js'
 
-/** The operations by resource. \`scope\` is sent with every operation that takes a session_id. */
-export function createOperations(send: Send, scope: { session_id?: string }) {
+/**
+ * The operations by resource. \`scope\` is sent with every operation that takes a session_id; \`S\` names what callers need not
+ * send for that.
+ */
+export function createOperations<S extends string = never>(send: Send, scope: { session_id?: string }) {
 ${resources.map((resource) => writeResource(resource, own(resource))).join('\n')}
   return { ${resources.join(', ')} }
 }
 
-export type Operations = ReturnType<typeof createOperations>
+export type Operations<S extends string = never> = ReturnType<typeof createOperations<S>>
 `
 }
 
@@ -47,34 +50,58 @@ function writeMethod(operation: Operation): string {
     ...(body ? [list ? `body: { ${list} }` : scoped('body', body.schema)] : []),
     ...(options.isCreate ? ['once: true'] : []),
   ]
-  return `${comment(operation, operation.description)}    ${method}: (${signature(operation).join(', ')}): Promise<${response}> =>
+  return `${comment(operation, operation.description)}    ${method}: ${generic(operation)}(${signature(operation).join(', ')}): Promise<${responseOf(operation, response)}> =>
       send('${http}', '${path}', ${input.length > 0 ? `{ ${input.join(', ')} }` : '{}'}, options),
 `
 }
 
+/** The fields that a caller chooses are a type parameter. */
+const generic = ({ chosen }: Operation) => (chosen ? `<F extends keyof ${chosen} = keyof ${chosen}>` : '')
+
+const responseOf = ({ chosen }: Operation, type: string) => (chosen ? `Chosen<${type}, ${chosen}, F>` : type)
+
 /** The arguments of a method, with their types. */
-function signature({ pathParameters, query, body, list, options }: Operation): string[] {
+function signature(operation: Operation): string[] {
+  const { pathParameters, query, body, list, options } = operation
   return [
     ...pathParameters.map(({ name }) => `${name}: string`),
-    ...(query ? [query.optional ? `query: ${query.type} = {}` : `query: ${query.type}`] : []),
+    ...(query ? [`query${query.optional ? '?' : ''}: ${queryType(operation, [])}`] : []),
     ...(body
-      ? [list ? `${list}: ${body.type}['${list}']` : `body${body.optional ? '?' : ''}: ${body.type}`]
+      ? [list ? `${list}: ${body.type}['${list}']` : `body${body.optional ? '?' : ''}: ${typeWithout(body)}`]
       : []),
     `options?: ${options.type}`,
   ]
 }
 
+/** The type of the query without some parameters. */
+function queryType({ query, chosen }: Operation, omitted: string[]): string {
+  const names = [...omitted, ...(chosen ? ['fields'] : [])].map((name) => `'${name}'`)
+  const type = typeWithout(query!)
+  const rest = names.length > 0 ? `Omit<${type}, ${names.join(' | ')}>` : type
+  return chosen ? `${rest} & { fields?: readonly F[] }` : rest
+}
+
+/** The type of an input, without the session_id in a session. */
+const typeWithout = ({ type, schema }: { type: string; schema: Schema }) =>
+  schema.properties?.session_id ? `Without<${type}, S>` : type
+
 /** The session's id comes last, so the input cannot override it. */
 function scoped(name: string, schema: Schema): string {
-  return schema.properties?.session_id ? `${name}: { ...${name}, ...scope }` : name
+  const given = name === 'query' ? 'query: { ...query }' : name
+  return schema.properties?.session_id ? `${name}: { ...${name}, ...scope }` : given
 }
 
 function writeEach(operation: Operation): string {
   const { resource, method, item, query } = operation
-  const limit = query!.schema.properties!.limit?.maximum
-  const description = `Iterates over the items of all pages with \`for await\`. All pages are read before the first item is yielded, so the loop may change or delete the items.`
-  return `${comment(operation, description)}    each: (query: Omit<${query!.type}, 'page'> = {}, options?: RequestOptions): AsyncGenerator<${item}, void, undefined> =>
-      eachItem((page) => ${resource}.${method}({ ${limit ? `limit: ${limit}, ` : ''}...query, page }, options)),
+  const { limit, sort_by } = query!.schema.properties!
+  const byCreation = (sort_by?.enum ?? []).includes('created_at')
+  const defaults = [
+    ...(limit?.maximum ? [`limit: ${limit.maximum}`] : []),
+    ...(byCreation ? [`sort_by: 'created_at'`] : []),
+  ]
+  const description = `Iterates over the items of all pages with \`for await\`, reading a page at a time${byCreation ? ', the newest item first unless a sort is given' : ''}. The loop may change, delete or create items: it meets each item once that keeps its place in the sort.`
+  return `${comment(operation, description)}    each: ${generic(operation)}(query?: ${queryType(operation, ['page', 'cursor'])}, options?: RequestOptions): AsyncGenerator<${responseOf(operation, item!)}, void, undefined> =>
+      eachItem((cursor) => ${resource}.${method}<any>({ ${[...defaults, '...query'].join(', ')}, cursor } as any, options)),
 `
 }
 

@@ -65,6 +65,8 @@ export interface Operation {
   response: string
   /** The type of the items, if the response is a page. */
   item: string | undefined
+  /** The component whose fields the query parameter `fields` chooses. */
+  chosen: string | undefined
   /** The options that its headers allow. */
   options: { type: string; names: string; isCreate: boolean }
 }
@@ -125,7 +127,10 @@ function readOperation(
   const [property, ...otherProperties] = Object.entries(
     (bodySchema && resolve<Schema>(document, bodySchema).properties) ?? {},
   )
-  const page = responseSchema && resolve<Schema>(document, responseSchema).properties
+  // With `fields`, the response has fewer fields: its second schema.
+  const chosen = componentOf(schemas, querySchema?.properties?.fields)
+  const [full = responseSchema] = (chosen && responseSchema?.anyOf) || []
+  const page = full && resolve<Schema>(document, full).properties
   const isPage = page?.items && page.page && page.has_next
 
   const named = (suffix: string, optional: boolean, schema: Schema): Input => ({
@@ -150,10 +155,18 @@ function readOperation(
     query: querySchema && named('Query', querySchema.required!.length === 0, querySchema),
     body: bodySchema && named('Body', body.required !== true, bodySchema),
     list: property && otherProperties.length === 0 && property[1].type === 'array' ? property[0] : undefined,
-    response: responseSchema ? typeOf(responseSchema, `${capitalized(id)}Response`, schemas) : 'void',
+    response: full ? typeOf(full, `${capitalized(id)}Response`, schemas) : 'void',
     item: isPage ? typeOf(page.items!.items!, `${capitalized(id)}Item`, schemas) : undefined,
+    chosen,
     options: readOptions(parameters),
   }
+}
+
+/** The name of the component that has exactly the fields that a parameter lists. */
+function componentOf(schemas: Record<string, Schema>, fields: Schema | undefined): string | undefined {
+  const names = (fields?.items?.enum as string[] | undefined)?.join()
+  if (names === undefined) return undefined
+  return Object.keys(schemas).find((name) => Object.keys(schemas[name]!.properties ?? {}).join() === names)
 }
 
 function readOptions(parameters: Parameter[]): Operation['options'] {

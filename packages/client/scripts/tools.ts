@@ -8,7 +8,9 @@ export function writeTools({ document, operations }: Contract): string {
     name: operation.id,
     description: `${operation.summary}. ${operation.description}`,
     // A tool's schema stands alone: references are replaced by what they refer to.
-    parameters: mapSchema(inputOf(operation), (schema) => resolve(document, schema as { $ref: string })),
+    parameters: mapSchema(leanByDefault(inputOf(operation)), (schema) =>
+      resolve(document, schema as { $ref: string }),
+    ),
   }))
   return `import type { Tool } from '../tools.js'
 import type { ChangeOptions, CreateOptions } from '../transport.js'
@@ -41,11 +43,25 @@ function inputOf({ id, pathParameters, query, body }: Operation): Schema {
   }
 }
 
+/** The input with a default for `fields`: a model pays for each field with its context. */
+function leanByDefault(input: Schema): Schema {
+  const { fields, ...others } = input.properties!
+  if (fields?.['x-lean'] === undefined) return input
+  const description =
+    'The fields to return of each item; `id` is always included. Ask for others only when you need them.'
+  return {
+    ...input,
+    properties: { ...others, fields: { ...fields, description, default: fields['x-lean'] } },
+  }
+}
+
 function writeCall({ id, resource, method, pathParameters, query, body, list }: Operation): string {
   const parameters = pathParameters.map(({ name }) => name)
   const rest = query ? 'query' : 'body'
   const taken = list ? [...parameters, list] : [...parameters, ...(query || body ? [`...${rest}`] : [])]
-  const given = [...parameters, ...(list ? [list] : query || body ? [rest] : [])]
+  const lean = query?.schema.properties?.fields?.['x-lean'] as string[] | undefined
+  const last = lean ? `{ fields: ['${lean.join("', '")}'], ...${rest} }` : rest
+  const given = [...parameters, ...(list ? [list] : query || body ? [last] : [])]
   const input = taken.length === 0 ? '_' : taken[0]!.startsWith('...') ? rest : `{ ${taken.join(', ')} }`
   return `  ${id}: (client, ${input}, options) => client.${resource}.${method}(${[...given, 'options'].join(', ')}),`
 }

@@ -12,6 +12,7 @@ const NULL = ts.factory.createLiteralTypeNode(ts.factory.createNull())
 export async function writeTypes({ document, schemas, operations }: Contract): Promise<string> {
   const inputs = operations.flatMap(({ body, query }) => [body?.type ?? [], query?.type ?? []].flat())
   const asInput = reachable(inputs, schemas)
+  const queries = new Set(operations.map(({ query }) => query?.type))
   const responses = operations.flatMap(({ response }) => response.split(' | '))
   const asResponse = reachable([...responses, 'Problem'], schemas)
   const both = [...asInput].find((name) => asResponse.has(name) && hasTimes(schemas[name]!))
@@ -29,8 +30,17 @@ export async function writeTypes({ document, schemas, operations }: Contract): P
     {
       // A field with a default may be left out.
       defaultNonNullable: false,
-      transform({ format, type }, { path }) {
+      transform({ format, type, ...schema }, { path }) {
         const [, name] = /^#\/components\/schemas\/(\w+)/.exec(path ?? '') ?? []
+        // A list in a query may be a single value.
+        const { items } = schema as Schema
+        if (queries.has(name!) && type === 'array' && items?.enum) {
+          const values = items.enum.map((value) =>
+            ts.factory.createLiteralTypeNode(ts.factory.createStringLiteral(value as string)),
+          )
+          const one = ts.factory.createUnionTypeNode(values)
+          return ts.factory.createUnionTypeNode([one, ts.factory.createArrayTypeNode(one)])
+        }
         if (format !== 'date-time' || !asInput.has(name!)) return undefined
         const orNull = ([type].flat() as unknown[]).includes('null')
         return ts.factory.createUnionTypeNode([STRING, DATE, ...(orNull ? [NULL] : [])])

@@ -5,11 +5,7 @@ import { type ClientOptions, createSend, type RequestOptions } from './transport
 import { type WorkFunction, type WorkOptions, type WorkResult, work } from './work.js'
 
 /** The operations for one session: its `session_id` is sent with every call that takes one. */
-export type Session = {
-  [Resource in keyof Operations]: {
-    [Method in keyof Operations[Resource]]: OfSession<Operations[Resource][Method]>
-  }
-} & {
+export type Session = Operations<'session_id'> & {
   /** Returns where things stand in this session: the one call to make after an agent has lost its context. */
   state(options?: RequestOptions): Promise<SessionState>
   /**
@@ -27,14 +23,6 @@ export type Session = {
    */
   work(options: WorkOptions, run: WorkFunction): Promise<WorkResult>
 }
-
-type OfSession<Method> = Method extends (...input: infer Input) => infer Result
-  ? (...input: { [I in keyof Input]: WithoutSession<Input[I]> }) => Result
-  : never
-
-type WithoutSession<Value> = 'session_id' extends keyof NonNullable<Value>
-  ? Omit<NonNullable<Value>, 'session_id'>
-  : Value
 
 export interface Client extends Operations {
   /** Returns the same operations for one session. Its id is sent with every call that takes a `session_id`. */
@@ -56,10 +44,10 @@ export function createClient(options: ClientOptions): Client {
     session(session_id) {
       // Without an id, a call would apply to all sessions.
       if (!session_id) throw new TypeError('session() needs a session id: a UUID that the agent creates once')
-      const operations = createOperations(send, { session_id })
+      const operations = createOperations<'session_id'>(send, { session_id })
       return {
         ...operations,
-        state: (options) => operations.sessions.get(session_id, options),
+        state: (options) => operations.sessions.get(session_id, {}, options),
         work: (options, run) => work(operations.tasks, options, run),
       }
     },

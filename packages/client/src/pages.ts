@@ -1,23 +1,34 @@
-/** Iteration over the pages of a list. */
+/** Lists: their pages, and the types of items of which only some fields are wanted. */
+
+/** An input without what is sent in its place, such as the session_id of a session. */
+export type Without<Input, Name extends string> = [Name] extends [never] ? Input : Omit<Input, Name>
+
+/** A response, whose items of one type have only some fields; `id` is always among them. */
+export type Chosen<Response, Item, Field extends keyof Item> = [keyof Item] extends [Field]
+  ? Response
+  : Response extends Item
+    ? Pick<Response, Extract<Field | 'id', keyof Response>>
+    : {
+        [Name in keyof Response]: Response[Name] extends Item[]
+          ? Chosen<Item, Item, Field>[]
+          : Item extends Response[Name]
+            ? Chosen<Item, Item, Field> | Exclude<Response[Name], Item>
+            : Response[Name]
+      }
 
 interface Page<Item> {
   items: Item[]
-  has_next: boolean
+  next_cursor?: string | null
 }
 
-/**
- * Yields the items of all pages. All pages are read before the first item is yielded: a loop that completes pending
- * tasks would otherwise move later tasks to pages that were already read.
- */
-export async function* eachItem<Item extends { id: string }>(
-  read: (page: number) => Promise<Page<Item>>,
+/** Yields the items of all pages. Holds one page at a time. */
+export async function* eachItem<Item>(
+  read: (cursor?: string) => Promise<Page<Item>>,
 ): AsyncGenerator<Item, void, undefined> {
-  // By id: an item moves to a later page, and is read again, when another one is inserted before it.
-  const items = new Map<string, Item>()
-  for (let page = 1, more = true; more; page++) {
-    const { items: found, has_next } = await read(page)
-    for (const item of found) items.set(item.id, item)
-    more = has_next
+  for (let cursor: string | undefined, more = true; more; ) {
+    const { items, next_cursor } = await read(cursor)
+    yield* items
+    cursor = next_cursor ?? undefined
+    more = cursor !== undefined
   }
-  yield* items.values()
 }

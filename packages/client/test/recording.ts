@@ -11,7 +11,7 @@ interface RecordedRequest {
 /** A client whose requests are recorded. Each of them gets the same JSON as its response. */
 export function recording(
   options: Partial<ClientOptions> = {},
-  response: unknown = { items: [], has_next: false },
+  response: unknown = { items: [], has_next: false, next_cursor: null },
 ) {
   const requests: RecordedRequest[] = []
   const aklp = createClient({

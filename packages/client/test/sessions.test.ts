@@ -33,7 +33,7 @@ t.test(
         ['/api/v1/batches', { reason: 'because', tasks, session_id }],
         [`/api/v1/batches?session_id=${session_id}`, undefined],
         [`/api/v1/batches/latest?session_id=${session_id}`, undefined],
-        [`/api/v1/tasks?limit=100&page=1&session_id=${session_id}`, undefined],
+        [`/api/v1/tasks?limit=100&sort_by=created_at&session_id=${session_id}`, undefined],
         [`/api/v1/tasks/${id}`, { status: 'completed' }],
         ['/api/v1/tasks/bulk', { tasks: [{ id }] }],
         ['/api/v1/tasks/claim', { worker: 'agent-1', session_id }],

@@ -50,6 +50,46 @@ t.test('every tool calls its operation and returns the response as JSON', async 
   t.match(await call('getHealth', {}), { status: 'healthy' })
 })
 
+t.test('a model lists fifty tasks in at most 6 kB, and other fields when it asks for them', async (t) => {
+  const session = aklp.session(randomUUID())
+  const titles = [
+    'nginx Pod 생성 후 상태 확인하기',
+    'Write the YAML of a ClusterIP Service',
+    'Expose the Deployment as a NodePort',
+    'ConfigMap을 환경 변수로 주입하기',
+    'Roll back the broken Deployment with kubectl',
+  ]
+  await session.batches.create({
+    tasks: Array.from({ length: 50 }, (_, n) => ({
+      title: titles[n % titles.length]!,
+      description: 'kubectl로 리소스를 만들고, describe와 logs로 상태를 확인한 뒤 결과를 설명하세요. '.repeat(
+        3,
+      ),
+      metadata: { namespace: `lab-${n}`, hints: ['kubectl get pods', 'kubectl describe pod'], level: n % 3 },
+      priority: (['high', 'medium', 'low'] as const)[n % 3]!,
+      due_date: '2026-12-31',
+      status: n < 15 ? 'completed' : n < 18 ? 'in_progress' : 'pending',
+    })),
+  })
+  const lean = await callTool(session, 'listTasks', { limit: 50 })
+  const bytes = Buffer.byteLength(lean.content)
+  t.ok(bytes <= 6000, `${bytes} bytes`)
+  t.equal(JSON.parse(lean.content).items.length, 50)
+  const all = Buffer.byteLength(JSON.stringify(await session.tasks.list({ limit: 50 })))
+  t.ok(all > 30_000, `${all} bytes with all fields`)
+
+  const { content } = await callTool(session, 'listTasks', { fields: ['description', 'metadata'], limit: 1 })
+  t.match(JSON.parse(content).items, [{ id: String, description: /kubectl/, metadata: { level: Number } }])
+  const state = JSON.parse((await callTool(session, 'getSession', {})).content)
+  t.same(Object.keys(state.next), ['id', 'title', 'status', 'result'])
+  const { items } = JSON.parse((await callTool(session, 'listBatches', {})).content)
+  t.same(Object.keys(items[0]), ['id', 'reason', 'progress'])
+  for (const { name, parameters } of tools as any[]) {
+    const { fields } = parameters.properties
+    if (fields) t.match(fields, { default: Array, description: /`id` is always included/ }, name)
+  }
+})
+
 t.test('the input of a tool may be JSON text', async (t) => {
   const { content } = await callTool(aklp, 'createTask', JSON.stringify({ title: 'a' }))
   t.match(JSON.parse(content), { title: 'a' })
@@ -76,7 +116,7 @@ t.test('an invalid tool call returns an error that says what to change', async (
     ['createTask', { titel: 'a' }, /^- body\.titel: .*title.* Did you mean title\?$/m],
     ['createTask', '{"title": ', 'The input must be a JSON object'],
     ['createTask', null, 'The input must be a JSON object'],
-    ['listTasks', { status: 'done' }, /^- query\.status: .*pending.*in_progress.*completed/m],
+    ['listTasks', { status: 'done' }, /^- query\.status\[0\]: .*pending.*in_progress.*completed/m],
     ['bulkUpdateTasks', { task: [] }, '- body.tasks: is required'],
     ['updateTask', { id: randomUUID(), status: 'completed' }, 'task_id must be an id'],
     ['getTask', { task_id: randomUUID() }, /^404 task_not_found: ./],

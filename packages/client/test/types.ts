@@ -52,6 +52,24 @@ export async function responses() {
   for await (const each of aklp.tasks.each({ session_id, status: 'pending' })) same<typeof each, Task>(true)
   for await (const each of aklp.batches.each()) same<typeof each, Batch>(true)
 
+  // Only the fields that are asked for, and the id.
+  const lean = await aklp.tasks.list({ fields: ['title', 'status'] })
+  same<(typeof lean)['items'], Pick<Task, 'id' | 'title' | 'status'>[]>(true)
+  same<(typeof lean)['next_cursor'], string | null>(true)
+  for await (const each of session.tasks.each({ fields: ['title'] })) {
+    same<typeof each, Pick<Task, 'id' | 'title'>>(true)
+    // @ts-expect-error not among the fields
+    each.description
+  }
+  const plans = await session.batches.list({ fields: ['progress'] })
+  same<(typeof plans)['items'], Pick<Batch, 'id' | 'progress'>[]>(true)
+  const short = await aklp.sessions.get(session_id, { fields: ['title'] })
+  same<(typeof short)['next'], Pick<Task, 'id' | 'title'> | null>(true)
+  same<(typeof short)['recent'], Pick<Task, 'id' | 'title'>[]>(true)
+  same<(typeof short)['progress'], SessionState['progress']>(true)
+  // @ts-expect-error not a field of a task
+  await aklp.tasks.list({ fields: ['name'] })
+
   // @ts-expect-error it is null before the first batch
   latest.id
   // @ts-expect-error it is null when no task is ready
@@ -135,8 +153,12 @@ export async function inputs() {
   await aklp.tasks.list({ sesion_id: session_id })
   // @ts-expect-error not an allowed value
   await aklp.tasks.list({ sort_by: 'title' })
-  // @ts-expect-error each counts the pages itself
+  // @ts-expect-error each walks through the pages itself
   aklp.tasks.each({ page: 2 })
+  // @ts-expect-error and sends the cursors
+  aklp.tasks.each({ cursor: '' })
+  await aklp.tasks.list({ status: ['pending', 'in_progress'], priority: 'high', ready: true, q: 'pod' })
+  await aklp.tasks.list({ due_before: new Date(), updated_since: '2025-12-31' })
   // @ts-expect-error not an option
   await aklp.health.get({ timeoutMs: 1 })
   // @ts-expect-error batches cannot be deleted

@@ -63,6 +63,7 @@ const UNDO_PLANS = [
   `alter table tasks drop column key, drop column blocked_by, drop column not_before, drop column attempts,
     drop column claimed_by, drop column lease_token, drop column lease_expires_at, drop column result, drop column metadata`,
   `alter table batches drop column metadata`,
+  `drop index tasks_by_creation`,
   `delete from drizzle.__drizzle_migrations where id > 2`,
 ]
 

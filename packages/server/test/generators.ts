@@ -298,9 +298,12 @@ export function nearlyValidRequest(operation: Operation) {
   const read = (pairs: [string, string][]) =>
     Object.fromEntries(
       pairs.map(([name, value]) => {
-        if (pairs.filter(([other]) => other === name).length > 1) return [name, 'more than one']
-        const isNumber = operation.query.properties[name]?.type === 'integer' && /^-?\d+$/.test(value)
-        return [name, isNumber ? Number(value) : value]
+        const all = pairs.flatMap(([other, value]) => (other === name ? [value] : []))
+        const { type } = operation.query.properties[name] ?? {}
+        if (type === 'array') return [name, all.length > 1 ? all : value.split(',')]
+        if (all.length > 1) return [name, 'more than one']
+        if (type === 'boolean') return [name, value === 'true' || (value === 'false' ? false : value)]
+        return [name, type === 'integer' && /^-?\d+$/.test(value) ? Number(value) : value]
       }),
     )
   return fc.record({ params, query, body }).map((request) => {

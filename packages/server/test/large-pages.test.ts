@@ -3,6 +3,8 @@ import { sql } from 'drizzle-orm'
 import { anonymous } from '../src/http/caller.js'
 import { onEachDatabase, storesOf } from './support.js'
 
+type Query = { session_id: string; limit: number; page: number; status?: 'pending' | 'completed' }
+
 onEachDatabase(async (t, { call, database, plan }) => {
   await t.test('a list that reads more than 1000 rows or 1 MiB has the share of scans', async (t) => {
     const small = (await plan(Array(500).fill({ title: 'a' }))).session_id
@@ -28,7 +30,12 @@ onEachDatabase(async (t, { call, database, plan }) => {
       ['batches', { session_id: wide, limit: 3, page: 1 }, true, 3, 3],
     ] as const) {
       const name = `${path} ${JSON.stringify(query)}`
-      const few = await stores[path].listFew(anonymous, { ...order, ...query })
+      const { status: only, ...rest }: Query = query
+      const few = await stores[path].listFew(anonymous, {
+        ...order,
+        ...rest,
+        ...(only && { status: [only] }),
+      })
       t.equal(few === undefined, isScan, name)
       const parameters = new URLSearchParams(query as Record<never, never>)
       const { status, body } = await call('GET', `/${path}?${parameters}`)

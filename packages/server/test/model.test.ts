@@ -49,8 +49,11 @@ type Expected = [status: number, body?: unknown]
 
 /** Requests with a number in place of each id. The model replaces it once it knows which ids exist. */
 function modelRequest(operation: Operation) {
-  const { page, limit, ...filters } = operation.query.properties
+  // Cursors have tests of their own.
+  const { page, limit, cursor, ...filters } = operation.query.properties
   const few = page && { page: { ...page, maximum: 3 }, limit: { ...limit, maximum: 5 } }
+  if (filters.q) filters.q = { enum: ['a', 'A 0', '한', '%', '_', '\\'] }
+  if (filters.claimed_by) filters.claimed_by = { enum: ['one', 'two'] }
   const query = { ...operation.query, properties: { ...filters, ...few } }
   // Few keys and workers, so that they meet.
   const body = operation.body && withFew(operation.body)
@@ -228,24 +231,28 @@ class Model {
     return [200, { deleted_count: ids.length - not_found.length, not_found }]
   }
 
-  listTasks({ query }: Request): Expected {
-    const { page, limit, sort_by = 'updated_at', order = 'desc', ...filters } = query
-    const found = this.#tasks.filter((task) =>
-      Object.keys(filters).every((name) => task[name] === filters[name]),
-    )
-    return [
-      200,
-      toPage(
-        sort(found, sort_by, order).map((task) => this.#view(task)),
-        page,
-        limit,
-      ),
-    ]
+  postBulkDeleteTasks(request: Request): Expected {
+    return this.bulkDeleteTasks(request)
   }
 
-  listBatches({ query }: Request): Expected {
-    const found = this.#newestFirst(query.session_id).map((batch) => this.#withTasks(batch))
-    return [200, toPage(found, query.page, query.limit)]
+  listTasks({ query }: Request, response: any): Expected {
+    const { page, limit, sort_by = 'updated_at', order = 'desc', fields, ...filters } = query
+    const needsScope = ['q', 'ready', 'claimed_by'].some((name) => name in filters)
+    if (needsScope && !filters.session_id && !filters.batch_id) throw invalid()
+    const found = this.#tasks.filter((task) =>
+      Object.keys(filters).every((name) =>
+        passes[name] ? passes[name](this.#view(task), filters[name]) : task[name] === filters[name],
+      ),
+    )
+    const views = sort(found, sort_by, order).map((task) => chosen(this.#view(task), fields))
+    return [200, toPage(views, page, limit, response)]
+  }
+
+  listBatches({ query }: Request, response: any): Expected {
+    const found = this.#newestFirst(query.session_id).map((batch) =>
+      chosen(this.#withTasks(batch), query.fields),
+    )
+    return [200, toPage(found, query.page, query.limit, response)]
   }
 
   latestBatch({ query }: Request): Expected {
@@ -258,9 +265,10 @@ class Model {
     return batch ? [200, this.#withTasks(batch)] : [404, 'batch_not_found']
   }
 
-  getSession({ params: { session_id } }: Request): Expected {
+  getSession({ params: { session_id }, query: { fields } }: Request): Expected {
     const found = this.#tasks.filter((task) => task.session_id === session_id)
-    const views = (tasks: any[], most: number) => tasks.slice(0, most).map((task) => this.#view(task))
+    const views = (tasks: any[], most: number) =>
+      tasks.slice(0, most).map((task) => chosen(this.#view(task), fields))
     const having = (status: string, by: string) =>
       sort(
         found.filter((task) => task.status === status),
@@ -544,12 +552,35 @@ function sort(rows: any[], sort_by: string, order: string) {
   })
 }
 
-function toPage(all: unknown[], page = 1, limit = 10) {
+/** The filters that are not equality. */
+const passes: Record<string, (task: any, wanted: any) => boolean> = {
+  status: ({ status }, wanted) => wanted.includes(status),
+  priority: ({ priority }, wanted) => wanted.includes(priority),
+  ready: ({ is_ready }, wanted) => is_ready === wanted,
+  due_before: ({ due_date }, time) => due_date !== null && due_date < toUtc(time),
+  due_after: ({ due_date }, time) => due_date !== null && due_date > toUtc(time),
+  updated_since: ({ updated_at }, time) => updated_at >= toUtc(time),
+  q: ({ title, description, result }, words) => {
+    const text = [title, description, result].join(' ').toLowerCase()
+    return words.split(' ').every((word: string) => text.includes(word.toLowerCase()))
+  },
+}
+
+/** The fields of an item that were asked for, and its id. */
+const chosen = (item: any, fields?: string[]) =>
+  fields
+    ? Object.fromEntries(Object.entries(item).filter(([name]) => name === 'id' || fields.includes(name)))
+    : item
+
+/** Only the cursor is taken from the actual response. */
+function toPage(all: unknown[], page = 1, limit = 10, { next_cursor }: any) {
   const total_pages = Math.ceil(all.length / limit)
   const items = all.slice((page - 1) * limit, page * limit)
   return {
     items,
+    next_cursor: page < total_pages ? String(next_cursor) : null,
     total: all.length,
+    total_is_exact: true,
     page,
     limit,
     total_pages,

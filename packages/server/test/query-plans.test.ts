@@ -6,6 +6,7 @@ import type { Database } from '../src/db/database.js'
 import { openDatabase } from '../src/db/open.js'
 import { anonymous, type Caller } from '../src/http/caller.js'
 import { countReady } from '../src/tasks/progress.js'
+import type { TaskListQuery } from '../src/tasks/schemas.js'
 import { options, postgresMissing, startPostgres, storesOf } from './support.js'
 
 const skip = (!process.env.CI && postgresMissing()) || false
@@ -149,7 +150,33 @@ t.test('each call is one prepared statement that uses an index for every scan', 
       await claims.next(anonymous, { ...claim, done: { task_id: task.id, token, result: 'a', metadata: {} } })
     },
   }
-  const status = 'pending' as const
+  const status = ['pending' as const]
+  const newest = { sort_by: 'updated_at', order: 'desc', page: 1, limit: 10 } as const
+  const time = '2026-01-01T00:00:00.000Z'
+  const keyOf = { updated_at: time, created_at: time, due_date: time, priority: 'low', status: 'pending' }
+  const after = { id: ids[0]!, key: time }
+  for (const [name, filter] of Object.entries({
+    status: { status: ['pending', 'in_progress'] },
+    priority: { priority: ['high', 'low'] },
+    ready: { ready: true },
+    claimed_by: { claimed_by: 'worker' },
+    due_before: { due_before: time, due_after: '2001-01-01' },
+    updated_since: { updated_since: time },
+    q: { q: 'pod 생성' },
+    fields: { fields: ['title', 'status'] },
+  } as Record<string, Partial<TaskListQuery>>)) {
+    calls[`list the tasks of a session with ${name}`] = () =>
+      tasks.list(anonymous, { ...newest, ...filter, session_id }, after)
+    calls[`list few tasks of a batch with ${name}`] = () =>
+      tasks.listFew(anonymous, { ...newest, ...filter, batch_id }, after)
+    calls[`list the tasks of two sessions with ${name}`] = () =>
+      tasks.list(restricted, { ...newest, ...filter })
+  }
+  calls['list the batches of a session after one'] = () =>
+    batches.list(anonymous, { session_id, page: 1, limit: 3, fields: ['progress'] }, after)
+  calls['list few batches of a session without their tasks'] = () =>
+    batches.listFew(anonymous, { session_id, page: 1, limit: 3, fields: ['reason'] }, after)
+  calls['get some fields of a session'] = () => sessions.get(anonymous, session_id, { fields: ['title'] })
   for (const [name, filter] of Object.entries({
     'of a session': { session_id },
     'of a session with a status': { session_id, status },
@@ -163,6 +190,9 @@ t.test('each call is one prepared statement that uses an index for every scan', 
           tasks.list(anonymous, { ...filter, sort_by, order, page: 2, limit: 3 })
         calls[`list few tasks ${name} by ${sort_by} ${order}`] = () =>
           tasks.listFew(anonymous, { ...filter, sort_by, order, page: 2, limit: 3 })
+        for (const key of [keyOf[sort_by], ...(['due_date', 'priority'].includes(sort_by) ? [null] : [])])
+          calls[`list the tasks ${name} by ${sort_by} ${order} after ${key}`] = () =>
+            tasks.list(anonymous, { ...filter, sort_by, order, page: 1, limit: 3 }, { id: ids[0]!, key })
       }
     }
   }
@@ -196,6 +226,35 @@ t.test('each call is one prepared statement that uses an index for every scan', 
     t.ok(statements.length > 1 || name.startsWith('complete'), `${name}: ${statements.length} statements`)
     for (const one of statements) await assertBounded(`${name}: ${one.statement.slice(0, 40)}`, one)
   }
+  // Lists of all sessions have no filter that an index could bound.
+  const ofAll: Record<string, () => Promise<unknown>> = {}
+  for (const sort_by of ['updated_at', 'created_at'] as const) {
+    for (const order of ['asc', 'desc'] as const) {
+      const first = { sort_by, order, page: 1, limit: 100 }
+      const middle = await rows(
+        database,
+        sql`select id, ${sql.identifier(sort_by)} as key from tasks order by key, id offset 100000 limit 1`,
+      )
+      const far = { id: middle[0].id, key: new Date(middle[0].key).toISOString() }
+      ofAll[`list all tasks by ${sort_by} ${order}`] = () => tasks.list(anonymous, first)
+      ofAll[`list all tasks by ${sort_by} ${order} after one`] = () => tasks.list(anonymous, first, far)
+      ofAll[`list the tasks with a status by ${sort_by} ${order}`] = () =>
+        tasks.list(anonymous, { ...first, status })
+      ofAll[`list all tasks by ${sort_by} ${order}, as deep as pages go`] = () =>
+        tasks.list(anonymous, { ...first, page: 100 })
+    }
+  }
+  ofAll['list all batches'] = () => batches.list(anonymous, { page: 1, limit: 100 })
+  ofAll['list all batches after one'] = () => batches.list(anonymous, { page: 1, limit: 100 }, after)
+  for (const [name, call] of Object.entries(ofAll)) {
+    sent.length = 0
+    await call()
+    const [{ statement, parameters }] = sent as [(typeof sent)[0]]
+    for (const mode of ['force_generic_plan', 'force_custom_plan']) {
+      const read = mostRead(await explain(other, statement, parameters, mode, 'analyze, '))
+      t.ok(read <= 10_001, `${name}: no scan reads more than what is counted, ${read} rows (${mode})`)
+    }
+  }
   driver.debug = false
   const prepared = await rows(database, sql`select statement from pg_prepared_statements`)
   t.equal(
@@ -210,14 +269,20 @@ t.test('each call is one prepared statement that uses an index for every scan', 
 /** Whether a statement reads rows of tables: an insert, or the completion of a key, has none to find. */
 const readsRows = /\b(from|update) "tasks"(?! (select|values))/
 
-/** Returns the plan of a statement. */
-async function explain(client: postgres.Sql, statement: string, parameters: unknown[], mode: string) {
+/** Returns the plan of a statement; with the option analyze, as it ran. */
+async function explain(
+  client: postgres.Sql,
+  statement: string,
+  parameters: unknown[],
+  mode: string,
+  options = '',
+) {
   const literals = parameters.map((value) =>
     value === null || value === undefined ? 'null' : `'${String(value).replaceAll("'", "''")}'`,
   )
   await client.unsafe(`set plan_cache_mode = ${mode}`)
   await client.unsafe(`prepare call as ${statement}`)
-  const [explained] = await client.unsafe(`explain (format json) execute call(${literals})`)
+  const [explained] = await client.unsafe(`explain (${options}format json) execute call(${literals})`)
   await client.unsafe('deallocate call')
   return explained!['QUERY PLAN'][0].Plan
 }
@@ -231,4 +296,11 @@ function scansOf(plan: any): { node: string; bound: boolean }[] {
   const bound =
     plan['Index Cond'] !== undefined || ['Bitmap Heap Scan', 'Tid Scan'].includes(plan['Node Type'])
   return [{ node: `${plan['Node Type']} on ${of}`, bound }, ...below]
+}
+
+/** Returns the most rows that a scan in a plan that ran has read, those included that it left out. */
+function mostRead(plan: any): number {
+  const read = (plan['Actual Rows'] + (plan['Rows Removed by Filter'] ?? 0)) * plan['Actual Loops']
+  const below = (plan.Plans ?? []).map(mostRead)
+  return Math.max(plan['Node Type'].includes('Scan') ? read : 0, ...below)
 }

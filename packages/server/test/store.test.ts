@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { eq, type Placeholder } from 'drizzle-orm'
 import t from 'tap'
+import { BATCH_FIELDS } from '../src/batches/schemas.js'
 import { joined } from '../src/db/database.js'
 import { type Json, jsonArray, jsonObject, toJson } from '../src/db/json.js'
 import { openDatabase } from '../src/db/open.js'
@@ -8,6 +9,7 @@ import { visibleTo } from '../src/db/sql.js'
 import { qb, statement } from '../src/db/statement.js'
 import { tasks as table } from '../src/db/tables.js'
 import { anonymous } from '../src/http/caller.js'
+import type { TaskListQuery } from '../src/tasks/schemas.js'
 import { onEachDatabase, options, postgresMissing, startPostgres, storesOf } from './support.js'
 
 const skip = (!process.env.CI && postgresMissing()) || false
@@ -80,9 +82,9 @@ t.test(
   async (t) => {
     const { newDatabase } = await startPostgres(t)
     const database = await openDatabase(await newDatabase(), { ...options, poolSize: 1 })
-    const { tasks } = storesOf(database)
+    const { tasks, batches, sessions } = storesOf(database)
     const [session_id, batch_id] = [randomUUID(), randomUUID()]
-    const filters = [{}, { status: 'pending' as const }].flatMap((status) =>
+    const filters = [{}, { status: ['pending' as const] }].flatMap((status) =>
       [{}, { session_id }].flatMap((session) =>
         [{}, { batch_id }].map((batch) => ({ ...status, ...session, ...batch })),
       ),
@@ -98,13 +100,42 @@ t.test(
         }
       }
     }
-    const [{ prepared }] = (await database.db.run(
-      'select count(*)::int as prepared from pg_prepared_statements',
-      [],
-      false,
-    )) as [{ prepared: number }]
+    const countPrepared = async () => {
+      const counted = await database.db.run(
+        'select count(*)::int as prepared from pg_prepared_statements',
+        [],
+        false,
+      )
+      return (counted as [{ prepared: number }])[0].prepared
+    }
     t.equal(lists, 160)
-    t.equal(prepared, 80)
+    t.equal(await countPrepared(), 80)
+
+    // What only some callers ask for is not kept, however it is combined.
+    const after = { key: '2026-01-01T00:00:00.000Z', id: randomUUID() }
+    const rare: Partial<TaskListQuery>[] = [
+      { status: ['pending', 'completed'] },
+      { priority: ['high'] },
+      { ready: true },
+      { claimed_by: 'a' },
+      { due_before: '2026-01-01' },
+      { due_after: '2026-01-01' },
+      { updated_since: '2026-01-01' },
+      { q: 'a' },
+      { fields: ['title'] },
+      { fields: ['title', 'status'] },
+    ]
+    const order = { sort_by: 'updated_at', order: 'desc', page: 1, limit: 3 } as const
+    for (let chosen = 1; chosen < 2 ** rare.length; chosen += 3) {
+      const query = Object.assign({ session_id, ...order }, ...rare.filter((_, i) => chosen & (1 << i)))
+      await tasks.list(anonymous, query, chosen % 2 ? after : undefined)
+      await tasks.listFew(anonymous, query)
+    }
+    for (const fields of BATCH_FIELDS) {
+      await batches.list(anonymous, { page: 1, limit: 3, fields: [fields] })
+      await sessions.get(anonymous, session_id, { fields: ['id', 'title'] })
+    }
+    t.equal(await countPrepared(), 80)
     await database.close()
   },
 )

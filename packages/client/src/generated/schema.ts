@@ -542,11 +542,17 @@ export interface TaskPage {
     /** The items of this page, in the requested order. */
     items: Task[];
     /**
-     * The number of items on all pages.
+     * The number of items on all pages, up to 10000.
      *     @minimum 0
+     *     @maximum 10000
      * @example 4
      */
     total: number;
+    /**
+     * Whether there are exactly `total` items; false if there are more than 10000.
+     * @example true
+     */
+    total_is_exact: boolean;
     /**
      * The requested page.
      *     @minimum 1
@@ -560,7 +566,7 @@ export interface TaskPage {
      */
     limit: number;
     /**
-     * The number of pages; 0 if there are no items.
+     * The number of pages for `total` items; 0 if there are no items.
      *     @minimum 0
      * @example 1
      */
@@ -571,10 +577,180 @@ export interface TaskPage {
      */
     has_next: boolean;
     /**
-     * Whether there is a previous page, that is, this is not page 1.
+     * Whether there is a previous page: this is not page 1, or `cursor` was sent.
      * @example false
      */
     has_prev: boolean;
+    /**
+     * Send it as `cursor` to get the items that follow; null if there are none.
+     * @example null
+     */
+    next_cursor: string | null;
+}
+/** A TaskPage when `fields` is sent. */
+export interface TaskFieldsPage {
+    /** The items of this page, in the requested order, with the fields of Task that `fields` names. */
+    items: {
+        /**
+         * The id of the task, a UUIDv7.
+         * Format: uuid
+         * @example 019b0f3e-7c00-7000-8000-000000000001
+         */
+        id: string;
+        /**
+         * The session that the task belongs to, or null.
+         * Format: uuid
+         * @example 550e8400-e29b-41d4-a716-446655440001
+         */
+        session_id?: string | null;
+        /**
+         * The batch that the task was created in, or null.
+         * Format: uuid
+         * @example 019b0f3e-7c00-7000-8000-0000000000b1
+         */
+        batch_id?: string | null;
+        /**
+         * Its name in its batch, or null.
+         * @example create-pod
+         */
+        key?: string | null;
+        /**
+         * What to do: 1 to 255 characters, not only whitespace.
+         * @example Pod 개념 이해하기
+         */
+        title?: string;
+        /**
+         * How to do it: up to 1000 characters, or null.
+         * @example kubectl run 명령어로 nginx Pod 생성
+         */
+        description?: string | null;
+        /**
+         * The state of the task: `pending` (not started), `in_progress` or `completed`.
+         * @example pending
+         * @enum {string}
+         */
+        status?: "pending" | "in_progress" | "completed";
+        /**
+         * How important it is: `high` (required for the next step), `medium` (helpful) or `low` (optional); null if not set.
+         * @example high
+         * @enum {string|null}
+         */
+        priority?: "high" | "medium" | "low" | null;
+        /**
+         * When it is due, or null.
+         * Format: date-time
+         * @example 2025-12-07T23:59:59.000Z
+         */
+        due_date?: string | null;
+        /**
+         * The ids of the tasks that must be completed first, in the order given. Deleted tasks are not included.
+         * @example []
+         */
+        blocked_by?: string[];
+        /**
+         * Whether it can be claimed now: all tasks in `blocked_by` are completed, `not_before` has passed, and it is `pending`, or `in_progress` under a lease that has expired.
+         * @example true
+         */
+        is_ready?: boolean;
+        /**
+         * When it becomes ready at the earliest, or null.
+         * Format: date-time
+         * @example 2025-12-09T09:00:00.000Z
+         */
+        not_before?: string | null;
+        /**
+         * How often it has been claimed. After several attempts, try another way.
+         *     @minimum 0
+         * @example 0
+         */
+        attempts?: number;
+        /**
+         * The worker that holds the lease, or null.
+         * @example agent-1
+         */
+        claimed_by?: string | null;
+        /**
+         * When the lease expires, or null. After that, another worker can claim the task.
+         * Format: date-time
+         * @example 2025-12-06T10:15:00.000Z
+         */
+        lease_expires_at?: string | null;
+        /**
+         * What came of it: up to 4000 characters, or null. Usually sent with `"status": "completed"`.
+         * @example Pod nginx가 Running 상태입니다.
+         */
+        result?: string | null;
+        /**
+         * What an agent keeps with the task; `{}` if nothing.
+         * @example {}
+         */
+        metadata?: {
+            [key: string]: unknown;
+        };
+        /**
+         * When it was completed; null unless the status is `completed`. Set by the service.
+         * Format: date-time
+         * @example 2025-12-06T11:30:00.000Z
+         */
+        completed_at?: string | null;
+        /**
+         * When it was created.
+         * Format: date-time
+         * @example 2025-12-06T10:00:00.000Z
+         */
+        created_at?: string;
+        /**
+         * When it last changed. Every change increases it.
+         * Format: date-time
+         * @example 2025-12-06T10:00:00.000Z
+         */
+        updated_at?: string;
+    }[];
+    /**
+     * The number of items on all pages, up to 10000.
+     *     @minimum 0
+     *     @maximum 10000
+     * @example 4
+     */
+    total: number;
+    /**
+     * Whether there are exactly `total` items; false if there are more than 10000.
+     * @example true
+     */
+    total_is_exact: boolean;
+    /**
+     * The requested page.
+     *     @minimum 1
+     * @example 1
+     */
+    page: number;
+    /**
+     * The requested maximum number of items per page.
+     *     @minimum 1
+     * @example 10
+     */
+    limit: number;
+    /**
+     * The number of pages for `total` items; 0 if there are no items.
+     *     @minimum 0
+     * @example 1
+     */
+    total_pages: number;
+    /**
+     * Whether there is a next page with items.
+     * @example false
+     */
+    has_next: boolean;
+    /**
+     * Whether there is a previous page: this is not page 1, or `cursor` was sent.
+     * @example false
+     */
+    has_prev: boolean;
+    /**
+     * Send it as `cursor` to get the items that follow; null if there are none.
+     * @example null
+     */
+    next_cursor: string | null;
 }
 /** A plan: the tasks of one learning path, created in one call. */
 export interface Batch {
@@ -705,11 +881,17 @@ export interface BatchPage {
     /** The items of this page, in the requested order. */
     items: Batch[];
     /**
-     * The number of items on all pages.
+     * The number of items on all pages, up to 10000.
      *     @minimum 0
+     *     @maximum 10000
      * @example 4
      */
     total: number;
+    /**
+     * Whether there are exactly `total` items; false if there are more than 10000.
+     * @example true
+     */
+    total_is_exact: boolean;
     /**
      * The requested page.
      *     @minimum 1
@@ -723,7 +905,7 @@ export interface BatchPage {
      */
     limit: number;
     /**
-     * The number of pages; 0 if there are no items.
+     * The number of pages for `total` items; 0 if there are no items.
      *     @minimum 0
      * @example 1
      */
@@ -734,10 +916,99 @@ export interface BatchPage {
      */
     has_next: boolean;
     /**
-     * Whether there is a previous page, that is, this is not page 1.
+     * Whether there is a previous page: this is not page 1, or `cursor` was sent.
      * @example false
      */
     has_prev: boolean;
+    /**
+     * Send it as `cursor` to get the items that follow; null if there are none.
+     * @example null
+     */
+    next_cursor: string | null;
+}
+/** A BatchPage when `fields` is sent. */
+export interface BatchFieldsPage {
+    /** The items of this page, in the requested order, with the fields of Batch that `fields` names. */
+    items: {
+        /**
+         * The id of the batch, a UUIDv7.
+         * Format: uuid
+         * @example 019b0f3e-7c00-7000-8000-0000000000b1
+         */
+        id: string;
+        /**
+         * The session that the batch and its tasks belong to, or null.
+         * Format: uuid
+         * @example 550e8400-e29b-41d4-a716-446655440001
+         */
+        session_id?: string | null;
+        /**
+         * Why the batch was planned: up to 10000 characters, or null.
+         * @example Kubernetes 기초 학습을 위한 단계별 과제입니다.
+         */
+        reason?: string | null;
+        /**
+         * What an agent keeps with the batch; `{}` if nothing.
+         * @example {}
+         */
+        metadata?: {
+            [key: string]: unknown;
+        };
+        /**
+         * When it was created.
+         * Format: date-time
+         * @example 2025-12-06T10:00:00.000Z
+         */
+        created_at?: string;
+        progress?: Progress;
+        /** Its current tasks, in the order in which they were created. Deleted tasks are not included. */
+        tasks?: Task[];
+    }[];
+    /**
+     * The number of items on all pages, up to 10000.
+     *     @minimum 0
+     *     @maximum 10000
+     * @example 4
+     */
+    total: number;
+    /**
+     * Whether there are exactly `total` items; false if there are more than 10000.
+     * @example true
+     */
+    total_is_exact: boolean;
+    /**
+     * The requested page.
+     *     @minimum 1
+     * @example 1
+     */
+    page: number;
+    /**
+     * The requested maximum number of items per page.
+     *     @minimum 1
+     * @example 10
+     */
+    limit: number;
+    /**
+     * The number of pages for `total` items; 0 if there are no items.
+     *     @minimum 0
+     * @example 1
+     */
+    total_pages: number;
+    /**
+     * Whether there is a next page with items.
+     * @example false
+     */
+    has_next: boolean;
+    /**
+     * Whether there is a previous page: this is not page 1, or `cursor` was sent.
+     * @example false
+     */
+    has_prev: boolean;
+    /**
+     * Send it as `cursor` to get the items that follow; null if there are none.
+     * @example null
+     */
+    next_cursor: string | null;
 }
 /** The right to work on a task for some time. */
 export interface Lease {
@@ -942,6 +1213,385 @@ export interface SessionState {
         progress: Progress;
     } | null;
 }
+/** A SessionState when `fields` is sent: tasks have only the fields that it names. */
+export interface SessionFieldsState {
+    /**
+     * The session of the agent.
+     * Format: uuid
+     * @example 550e8400-e29b-41d4-a716-446655440001
+     */
+    session_id: string;
+    progress: Progress;
+    /** The task that a claim would return; null if none is ready. */
+    next: {
+        /**
+         * The id of the task, a UUIDv7.
+         * Format: uuid
+         * @example 019b0f3e-7c00-7000-8000-000000000001
+         */
+        id: string;
+        /**
+         * The session that the task belongs to, or null.
+         * Format: uuid
+         * @example 550e8400-e29b-41d4-a716-446655440001
+         */
+        session_id?: string | null;
+        /**
+         * The batch that the task was created in, or null.
+         * Format: uuid
+         * @example 019b0f3e-7c00-7000-8000-0000000000b1
+         */
+        batch_id?: string | null;
+        /**
+         * Its name in its batch, or null.
+         * @example create-pod
+         */
+        key?: string | null;
+        /**
+         * What to do: 1 to 255 characters, not only whitespace.
+         * @example Pod 개념 이해하기
+         */
+        title?: string;
+        /**
+         * How to do it: up to 1000 characters, or null.
+         * @example kubectl run 명령어로 nginx Pod 생성
+         */
+        description?: string | null;
+        /**
+         * The state of the task: `pending` (not started), `in_progress` or `completed`.
+         * @example pending
+         * @enum {string}
+         */
+        status?: "pending" | "in_progress" | "completed";
+        /**
+         * How important it is: `high` (required for the next step), `medium` (helpful) or `low` (optional); null if not set.
+         * @example high
+         * @enum {string|null}
+         */
+        priority?: "high" | "medium" | "low" | null;
+        /**
+         * When it is due, or null.
+         * Format: date-time
+         * @example 2025-12-07T23:59:59.000Z
+         */
+        due_date?: string | null;
+        /**
+         * The ids of the tasks that must be completed first, in the order given. Deleted tasks are not included.
+         * @example []
+         */
+        blocked_by?: string[];
+        /**
+         * Whether it can be claimed now: all tasks in `blocked_by` are completed, `not_before` has passed, and it is `pending`, or `in_progress` under a lease that has expired.
+         * @example true
+         */
+        is_ready?: boolean;
+        /**
+         * When it becomes ready at the earliest, or null.
+         * Format: date-time
+         * @example 2025-12-09T09:00:00.000Z
+         */
+        not_before?: string | null;
+        /**
+         * How often it has been claimed. After several attempts, try another way.
+         *     @minimum 0
+         * @example 0
+         */
+        attempts?: number;
+        /**
+         * The worker that holds the lease, or null.
+         * @example agent-1
+         */
+        claimed_by?: string | null;
+        /**
+         * When the lease expires, or null. After that, another worker can claim the task.
+         * Format: date-time
+         * @example 2025-12-06T10:15:00.000Z
+         */
+        lease_expires_at?: string | null;
+        /**
+         * What came of it: up to 4000 characters, or null. Usually sent with `"status": "completed"`.
+         * @example Pod nginx가 Running 상태입니다.
+         */
+        result?: string | null;
+        /**
+         * What an agent keeps with the task; `{}` if nothing.
+         * @example {}
+         */
+        metadata?: {
+            [key: string]: unknown;
+        };
+        /**
+         * When it was completed; null unless the status is `completed`. Set by the service.
+         * Format: date-time
+         * @example 2025-12-06T11:30:00.000Z
+         */
+        completed_at?: string | null;
+        /**
+         * When it was created.
+         * Format: date-time
+         * @example 2025-12-06T10:00:00.000Z
+         */
+        created_at?: string;
+        /**
+         * When it last changed. Every change increases it.
+         * Format: date-time
+         * @example 2025-12-06T10:00:00.000Z
+         */
+        updated_at?: string;
+    } | null;
+    /** The tasks in progress, the latest change first; 10 at most. */
+    in_progress: {
+        /**
+         * The id of the task, a UUIDv7.
+         * Format: uuid
+         * @example 019b0f3e-7c00-7000-8000-000000000001
+         */
+        id: string;
+        /**
+         * The session that the task belongs to, or null.
+         * Format: uuid
+         * @example 550e8400-e29b-41d4-a716-446655440001
+         */
+        session_id?: string | null;
+        /**
+         * The batch that the task was created in, or null.
+         * Format: uuid
+         * @example 019b0f3e-7c00-7000-8000-0000000000b1
+         */
+        batch_id?: string | null;
+        /**
+         * Its name in its batch, or null.
+         * @example create-pod
+         */
+        key?: string | null;
+        /**
+         * What to do: 1 to 255 characters, not only whitespace.
+         * @example Pod 개념 이해하기
+         */
+        title?: string;
+        /**
+         * How to do it: up to 1000 characters, or null.
+         * @example kubectl run 명령어로 nginx Pod 생성
+         */
+        description?: string | null;
+        /**
+         * The state of the task: `pending` (not started), `in_progress` or `completed`.
+         * @example pending
+         * @enum {string}
+         */
+        status?: "pending" | "in_progress" | "completed";
+        /**
+         * How important it is: `high` (required for the next step), `medium` (helpful) or `low` (optional); null if not set.
+         * @example high
+         * @enum {string|null}
+         */
+        priority?: "high" | "medium" | "low" | null;
+        /**
+         * When it is due, or null.
+         * Format: date-time
+         * @example 2025-12-07T23:59:59.000Z
+         */
+        due_date?: string | null;
+        /**
+         * The ids of the tasks that must be completed first, in the order given. Deleted tasks are not included.
+         * @example []
+         */
+        blocked_by?: string[];
+        /**
+         * Whether it can be claimed now: all tasks in `blocked_by` are completed, `not_before` has passed, and it is `pending`, or `in_progress` under a lease that has expired.
+         * @example true
+         */
+        is_ready?: boolean;
+        /**
+         * When it becomes ready at the earliest, or null.
+         * Format: date-time
+         * @example 2025-12-09T09:00:00.000Z
+         */
+        not_before?: string | null;
+        /**
+         * How often it has been claimed. After several attempts, try another way.
+         *     @minimum 0
+         * @example 0
+         */
+        attempts?: number;
+        /**
+         * The worker that holds the lease, or null.
+         * @example agent-1
+         */
+        claimed_by?: string | null;
+        /**
+         * When the lease expires, or null. After that, another worker can claim the task.
+         * Format: date-time
+         * @example 2025-12-06T10:15:00.000Z
+         */
+        lease_expires_at?: string | null;
+        /**
+         * What came of it: up to 4000 characters, or null. Usually sent with `"status": "completed"`.
+         * @example Pod nginx가 Running 상태입니다.
+         */
+        result?: string | null;
+        /**
+         * What an agent keeps with the task; `{}` if nothing.
+         * @example {}
+         */
+        metadata?: {
+            [key: string]: unknown;
+        };
+        /**
+         * When it was completed; null unless the status is `completed`. Set by the service.
+         * Format: date-time
+         * @example 2025-12-06T11:30:00.000Z
+         */
+        completed_at?: string | null;
+        /**
+         * When it was created.
+         * Format: date-time
+         * @example 2025-12-06T10:00:00.000Z
+         */
+        created_at?: string;
+        /**
+         * When it last changed. Every change increases it.
+         * Format: date-time
+         * @example 2025-12-06T10:00:00.000Z
+         */
+        updated_at?: string;
+    }[];
+    /** The tasks that were completed last, with their results; 5 at most. */
+    recent: {
+        /**
+         * The id of the task, a UUIDv7.
+         * Format: uuid
+         * @example 019b0f3e-7c00-7000-8000-000000000001
+         */
+        id: string;
+        /**
+         * The session that the task belongs to, or null.
+         * Format: uuid
+         * @example 550e8400-e29b-41d4-a716-446655440001
+         */
+        session_id?: string | null;
+        /**
+         * The batch that the task was created in, or null.
+         * Format: uuid
+         * @example 019b0f3e-7c00-7000-8000-0000000000b1
+         */
+        batch_id?: string | null;
+        /**
+         * Its name in its batch, or null.
+         * @example create-pod
+         */
+        key?: string | null;
+        /**
+         * What to do: 1 to 255 characters, not only whitespace.
+         * @example Pod 개념 이해하기
+         */
+        title?: string;
+        /**
+         * How to do it: up to 1000 characters, or null.
+         * @example kubectl run 명령어로 nginx Pod 생성
+         */
+        description?: string | null;
+        /**
+         * The state of the task: `pending` (not started), `in_progress` or `completed`.
+         * @example pending
+         * @enum {string}
+         */
+        status?: "pending" | "in_progress" | "completed";
+        /**
+         * How important it is: `high` (required for the next step), `medium` (helpful) or `low` (optional); null if not set.
+         * @example high
+         * @enum {string|null}
+         */
+        priority?: "high" | "medium" | "low" | null;
+        /**
+         * When it is due, or null.
+         * Format: date-time
+         * @example 2025-12-07T23:59:59.000Z
+         */
+        due_date?: string | null;
+        /**
+         * The ids of the tasks that must be completed first, in the order given. Deleted tasks are not included.
+         * @example []
+         */
+        blocked_by?: string[];
+        /**
+         * Whether it can be claimed now: all tasks in `blocked_by` are completed, `not_before` has passed, and it is `pending`, or `in_progress` under a lease that has expired.
+         * @example true
+         */
+        is_ready?: boolean;
+        /**
+         * When it becomes ready at the earliest, or null.
+         * Format: date-time
+         * @example 2025-12-09T09:00:00.000Z
+         */
+        not_before?: string | null;
+        /**
+         * How often it has been claimed. After several attempts, try another way.
+         *     @minimum 0
+         * @example 0
+         */
+        attempts?: number;
+        /**
+         * The worker that holds the lease, or null.
+         * @example agent-1
+         */
+        claimed_by?: string | null;
+        /**
+         * When the lease expires, or null. After that, another worker can claim the task.
+         * Format: date-time
+         * @example 2025-12-06T10:15:00.000Z
+         */
+        lease_expires_at?: string | null;
+        /**
+         * What came of it: up to 4000 characters, or null. Usually sent with `"status": "completed"`.
+         * @example Pod nginx가 Running 상태입니다.
+         */
+        result?: string | null;
+        /**
+         * What an agent keeps with the task; `{}` if nothing.
+         * @example {}
+         */
+        metadata?: {
+            [key: string]: unknown;
+        };
+        /**
+         * When it was completed; null unless the status is `completed`. Set by the service.
+         * Format: date-time
+         * @example 2025-12-06T11:30:00.000Z
+         */
+        completed_at?: string | null;
+        /**
+         * When it was created.
+         * Format: date-time
+         * @example 2025-12-06T10:00:00.000Z
+         */
+        created_at?: string;
+        /**
+         * When it last changed. Every change increases it.
+         * Format: date-time
+         * @example 2025-12-06T10:00:00.000Z
+         */
+        updated_at?: string;
+    }[];
+    /** The latest batch without its tasks; null if there is none. */
+    latest_batch: {
+        /**
+         * The id of the batch, a UUIDv7.
+         * Format: uuid
+         * @example 019b0f3e-7c00-7000-8000-0000000000b1
+         */
+        id: string;
+        /** Why the batch was planned, or null. */
+        reason: string | null;
+        /**
+         * When it was created.
+         * Format: date-time
+         * @example 2025-12-06T10:00:00.000Z
+         */
+        created_at: string;
+        progress: Progress;
+    } | null;
+}
 /** The health of the service. */
 export interface Health {
     /**
@@ -1067,7 +1717,7 @@ export interface Problem {
 /** Query parameters of listTasks. */
 export interface ListTasksQuery {
     /**
-     * The page to return, from 1. A page after the last one has no items, but has the `total`.
+     * The page to return, from 1. `page` × `limit` can be up to 10000; use `cursor` to go further. A page after the last one has no items, but has the `total`.
      *     @minimum 1
      *     @maximum 2147483647
      * @default 1
@@ -1081,10 +1731,22 @@ export interface ListTasksQuery {
      */
     limit?: number;
     /**
-     * Only tasks with this status.
-     * @enum {string}
+     * The `next_cursor` of the page before, sent with the same filters and sort: returns the items that follow. Unlike with `page`, no item is skipped or repeated when others are created, changed or deleted meanwhile.
+     *     @maxLength 500
      */
-    status?: "pending" | "in_progress" | "completed";
+    cursor?: string;
+    /**
+     * Only tasks with one of these statuses, separated by commas: `pending`, `in_progress`, `completed`.
+     *     @minItems 1
+     *     @maxItems 3
+     */
+    status?: ("pending" | "in_progress" | "completed") | ("pending" | "in_progress" | "completed")[];
+    /**
+     * Only tasks with one of these priorities, separated by commas: `high`, `medium`, `low`.
+     *     @minItems 1
+     *     @maxItems 3
+     */
+    priority?: ("high" | "medium" | "low") | ("high" | "medium" | "low")[];
     /**
      * Only tasks of this session. A UUID.
      * Format: uuid
@@ -1095,8 +1757,43 @@ export interface ListTasksQuery {
      * Format: uuid
      */
     batch_id?: string;
+    /** With `true`, only tasks that can be claimed now; with `false`, only others. Requires `session_id` or `batch_id`. */
+    ready?: boolean;
     /**
-     * The field to sort by. `priority` ranks high > medium > low; `status` ranks pending < in_progress < completed. Tasks without a value come last in both orders. Tasks with equal values are sorted by id.
+     * Only tasks that this worker holds. Requires `session_id` or `batch_id`.
+     *     @minLength 1
+     *     @maxLength 128
+     */
+    claimed_by?: string;
+    /**
+     * Only tasks that are due before this time. RFC 3339, or a date.
+     * Format: date-time
+     */
+    due_before?: string | Date;
+    /**
+     * Only tasks that are due after this time. RFC 3339, or a date.
+     * Format: date-time
+     */
+    due_after?: string | Date;
+    /**
+     * Only tasks that changed at this time or later. RFC 3339, or a date.
+     * Format: date-time
+     */
+    updated_since?: string | Date;
+    /**
+     * Only tasks with every one of these words in title, description or result, in any case; parts of words match, too. Up to 200 characters. Requires `session_id` or `batch_id`.
+     *     @minLength 1
+     *     @maxLength 200
+     */
+    q?: string;
+    /**
+     * The fields to return of each item, separated by commas, such as `title,status`; `id` is always included. By default all. Ask only for what you need: responses get much smaller.
+     *     @minItems 1
+     *     @maxItems 20
+     */
+    fields?: ("id" | "session_id" | "batch_id" | "key" | "title" | "description" | "status" | "priority" | "due_date" | "blocked_by" | "is_ready" | "not_before" | "attempts" | "claimed_by" | "lease_expires_at" | "result" | "metadata" | "completed_at" | "created_at" | "updated_at") | ("id" | "session_id" | "batch_id" | "key" | "title" | "description" | "status" | "priority" | "due_date" | "blocked_by" | "is_ready" | "not_before" | "attempts" | "claimed_by" | "lease_expires_at" | "result" | "metadata" | "completed_at" | "created_at" | "updated_at")[];
+    /**
+     * The field to sort by. `priority` ranks high > medium > low; `status` ranks pending < in_progress < completed. Tasks without a value come last in both orders. Tasks with equal values are sorted by id. To go through tasks that change meanwhile, sort by `created_at`.
      * @default updated_at
      * @enum {string}
      */
@@ -1111,7 +1808,7 @@ export interface ListTasksQuery {
 /** Query parameters of listBatches. */
 export interface ListBatchesQuery {
     /**
-     * The page to return, from 1. A page after the last one has no items, but has the `total`.
+     * The page to return, from 1. `page` × `limit` can be up to 10000; use `cursor` to go further. A page after the last one has no items, but has the `total`.
      *     @minimum 1
      *     @maximum 2147483647
      * @default 1
@@ -1125,10 +1822,21 @@ export interface ListBatchesQuery {
      */
     limit?: number;
     /**
+     * The `next_cursor` of the page before, sent with the same filters and sort: returns the items that follow. Unlike with `page`, no item is skipped or repeated when others are created, changed or deleted meanwhile.
+     *     @maxLength 500
+     */
+    cursor?: string;
+    /**
      * Only batches of this session. A UUID.
      * Format: uuid
      */
     session_id?: string;
+    /**
+     * The fields to return of each item, separated by commas, such as `reason,progress`; `id` is always included. By default all. Ask only for what you need: responses get much smaller.
+     *     @minItems 1
+     *     @maxItems 7
+     */
+    fields?: ("id" | "session_id" | "reason" | "metadata" | "created_at" | "progress" | "tasks") | ("id" | "session_id" | "reason" | "metadata" | "created_at" | "progress" | "tasks")[];
 }
 /** Query parameters of latestBatch. */
 export interface LatestBatchQuery {
@@ -1137,4 +1845,13 @@ export interface LatestBatchQuery {
      * Format: uuid
      */
     session_id?: string;
+}
+/** Query parameters of getSession. */
+export interface GetSessionQuery {
+    /**
+     * The fields to return of each item, separated by commas, such as `title,status,result`; `id` is always included. By default all. Ask only for what you need: responses get much smaller.
+     *     @minItems 1
+     *     @maxItems 20
+     */
+    fields?: ("id" | "session_id" | "batch_id" | "key" | "title" | "description" | "status" | "priority" | "due_date" | "blocked_by" | "is_ready" | "not_before" | "attempts" | "claimed_by" | "lease_expires_at" | "result" | "metadata" | "completed_at" | "created_at" | "updated_at") | ("id" | "session_id" | "batch_id" | "key" | "title" | "description" | "status" | "priority" | "due_date" | "blocked_by" | "is_ready" | "not_before" | "attempts" | "claimed_by" | "lease_expires_at" | "result" | "metadata" | "completed_at" | "created_at" | "updated_at")[];
 }

@@ -147,12 +147,12 @@ export const tools: Tool[] = [
   },
   {
     "name": "listTasks",
-    "description": "List tasks. Returns tasks, one page at a time. Filters are combined with AND; without a filter, the tasks of all sessions are returned. To get the tasks that are left to do, send `session_id` and `status=pending`.",
+    "description": "List tasks. Returns tasks, one page at a time. Filters are combined with AND; without a filter, the tasks of all sessions are returned. To get what is left to do, send `session_id` and `status=pending,in_progress`; with `fields=title,status`, the response is much shorter. `total` is exact up to 10000. Sorting all sessions by `priority`, `due_date` or `status` reads the whole table: such requests wait for each other.",
     "parameters": {
       "type": "object",
       "properties": {
         "page": {
-          "description": "The page to return, from 1. A page after the last one has no items, but has the `total`.",
+          "description": "The page to return, from 1. `page` × `limit` can be up to 10000; use `cursor` to go further. A page after the last one has no items, but has the `total`.",
           "minimum": 1,
           "maximum": 2147483647,
           "default": 1,
@@ -165,14 +165,38 @@ export const tools: Tool[] = [
           "default": 10,
           "type": "integer"
         },
+        "cursor": {
+          "description": "The `next_cursor` of the page before, sent with the same filters and sort: returns the items that follow. Unlike with `page`, no item is skipped or repeated when others are created, changed or deleted meanwhile.",
+          "maxLength": 500,
+          "type": "string"
+        },
         "status": {
-          "description": "Only tasks with this status.",
-          "type": "string",
-          "enum": [
-            "pending",
-            "in_progress",
-            "completed"
-          ]
+          "description": "Only tasks with one of these statuses, separated by commas: `pending`, `in_progress`, `completed`.",
+          "minItems": 1,
+          "maxItems": 3,
+          "type": "array",
+          "items": {
+            "type": "string",
+            "enum": [
+              "pending",
+              "in_progress",
+              "completed"
+            ]
+          }
+        },
+        "priority": {
+          "description": "Only tasks with one of these priorities, separated by commas: `high`, `medium`, `low`.",
+          "minItems": 1,
+          "maxItems": 3,
+          "type": "array",
+          "items": {
+            "type": "string",
+            "enum": [
+              "high",
+              "medium",
+              "low"
+            ]
+          }
         },
         "session_id": {
           "description": "Only tasks of this session. A UUID.",
@@ -184,8 +208,41 @@ export const tools: Tool[] = [
           "type": "string",
           "format": "uuid"
         },
+        "ready": {
+          "description": "With `true`, only tasks that can be claimed now; with `false`, only others. Requires `session_id` or `batch_id`.",
+          "type": "boolean"
+        },
+        "claimed_by": {
+          "description": "Only tasks that this worker holds. Requires `session_id` or `batch_id`.",
+          "maxLength": 128,
+          "minLength": 1,
+          "pattern": "\\S",
+          "type": "string"
+        },
+        "due_before": {
+          "description": "Only tasks that are due before this time. RFC 3339, or a date.",
+          "type": "string",
+          "format": "date-time"
+        },
+        "due_after": {
+          "description": "Only tasks that are due after this time. RFC 3339, or a date.",
+          "type": "string",
+          "format": "date-time"
+        },
+        "updated_since": {
+          "description": "Only tasks that changed at this time or later. RFC 3339, or a date.",
+          "type": "string",
+          "format": "date-time"
+        },
+        "q": {
+          "description": "Only tasks with every one of these words in title, description or result, in any case; parts of words match, too. Up to 200 characters. Requires `session_id` or `batch_id`.",
+          "maxLength": 200,
+          "minLength": 1,
+          "pattern": "\\S",
+          "type": "string"
+        },
         "sort_by": {
-          "description": "The field to sort by. `priority` ranks high > medium > low; `status` ranks pending < in_progress < completed. Tasks without a value come last in both orders. Tasks with equal values are sorted by id.",
+          "description": "The field to sort by. `priority` ranks high > medium > low; `status` ranks pending < in_progress < completed. Tasks without a value come last in both orders. Tasks with equal values are sorted by id. To go through tasks that change meanwhile, sort by `created_at`.",
           "type": "string",
           "enum": [
             "updated_at",
@@ -204,6 +261,41 @@ export const tools: Tool[] = [
             "asc"
           ],
           "default": "desc"
+        },
+        "fields": {
+          "description": "The fields to return of each item; `id` is always included. Ask for others only when you need them.",
+          "minItems": 1,
+          "maxItems": 20,
+          "type": "array",
+          "items": {
+            "type": "string",
+            "enum": [
+              "id",
+              "session_id",
+              "batch_id",
+              "key",
+              "title",
+              "description",
+              "status",
+              "priority",
+              "due_date",
+              "blocked_by",
+              "is_ready",
+              "not_before",
+              "attempts",
+              "claimed_by",
+              "lease_expires_at",
+              "result",
+              "metadata",
+              "completed_at",
+              "created_at",
+              "updated_at"
+            ]
+          },
+          "default": [
+            "title",
+            "status"
+          ]
         }
       },
       "required": [],
@@ -522,7 +614,7 @@ export const tools: Tool[] = [
   },
   {
     "name": "bulkDeleteTasks",
-    "description": "Delete several tasks. Deletes up to 500 tasks in one transaction, for example all completed tasks. The ids are in the JSON body. Unknown ids are skipped and returned in `not_found`.",
+    "description": "Delete several tasks. Deletes up to 500 tasks in one transaction, for example all completed tasks. The ids are in the JSON body. Unknown ids are skipped and returned in `not_found`. Clients and proxies that send no body with DELETE can send the same body to POST /api/v1/tasks/bulk-delete.",
     "parameters": {
       "type": "object",
       "properties": {
@@ -971,12 +1063,12 @@ export const tools: Tool[] = [
   },
   {
     "name": "listBatches",
-    "description": "List batches. Returns batches with their tasks, newest first, one page at a time. A page of more than 8 MiB is not returned; the error names a `limit` that fits.",
+    "description": "List batches. Returns batches with their tasks, newest first, one page at a time. With `fields=reason,progress`, only how far they are. A page of more than 8 MiB is not returned; the error names a `limit` that fits.",
     "parameters": {
       "type": "object",
       "properties": {
         "page": {
-          "description": "The page to return, from 1. A page after the last one has no items, but has the `total`.",
+          "description": "The page to return, from 1. `page` × `limit` can be up to 10000; use `cursor` to go further. A page after the last one has no items, but has the `total`.",
           "minimum": 1,
           "maximum": 2147483647,
           "default": 1,
@@ -989,10 +1081,37 @@ export const tools: Tool[] = [
           "default": 10,
           "type": "integer"
         },
+        "cursor": {
+          "description": "The `next_cursor` of the page before, sent with the same filters and sort: returns the items that follow. Unlike with `page`, no item is skipped or repeated when others are created, changed or deleted meanwhile.",
+          "maxLength": 500,
+          "type": "string"
+        },
         "session_id": {
           "description": "Only batches of this session. A UUID.",
           "type": "string",
           "format": "uuid"
+        },
+        "fields": {
+          "description": "The fields to return of each item; `id` is always included. Ask for others only when you need them.",
+          "minItems": 1,
+          "maxItems": 7,
+          "type": "array",
+          "items": {
+            "type": "string",
+            "enum": [
+              "id",
+              "session_id",
+              "reason",
+              "metadata",
+              "created_at",
+              "progress",
+              "tasks"
+            ]
+          },
+          "default": [
+            "reason",
+            "progress"
+          ]
         }
       },
       "required": [],
@@ -1228,6 +1347,42 @@ export const tools: Tool[] = [
           ],
           "type": "string",
           "format": "uuid"
+        },
+        "fields": {
+          "description": "The fields to return of each item; `id` is always included. Ask for others only when you need them.",
+          "minItems": 1,
+          "maxItems": 20,
+          "type": "array",
+          "items": {
+            "type": "string",
+            "enum": [
+              "id",
+              "session_id",
+              "batch_id",
+              "key",
+              "title",
+              "description",
+              "status",
+              "priority",
+              "due_date",
+              "blocked_by",
+              "is_ready",
+              "not_before",
+              "attempts",
+              "claimed_by",
+              "lease_expires_at",
+              "result",
+              "metadata",
+              "completed_at",
+              "created_at",
+              "updated_at"
+            ]
+          },
+          "default": [
+            "title",
+            "status",
+            "result"
+          ]
         }
       },
       "required": [
@@ -1245,7 +1400,7 @@ type Call = (client: Operations, input: any, options?: CreateOptions & ChangeOpt
 export const calls: Record<string, Call> = {
   getHealth: (client, _, options) => client.health.get(options),
   createTask: (client, body, options) => client.tasks.create(body, options),
-  listTasks: (client, query, options) => client.tasks.list(query, options),
+  listTasks: (client, query, options) => client.tasks.list({ fields: ['title', 'status'], ...query }, options),
   getTask: (client, { task_id }, options) => client.tasks.get(task_id, options),
   updateTask: (client, { task_id, ...body }, options) => client.tasks.update(task_id, body, options),
   deleteTask: (client, { task_id }, options) => client.tasks.delete(task_id, options),
@@ -1256,9 +1411,9 @@ export const calls: Record<string, Call> = {
   renewLease: (client, { task_id, ...body }, options) => client.tasks.renewLease(task_id, body, options),
   releaseTask: (client, { task_id, ...body }, options) => client.tasks.release(task_id, body, options),
   createBatch: (client, body, options) => client.batches.create(body, options),
-  listBatches: (client, query, options) => client.batches.list(query, options),
+  listBatches: (client, query, options) => client.batches.list({ fields: ['reason', 'progress'], ...query }, options),
   latestBatch: (client, query, options) => client.batches.latest(query, options),
   getBatch: (client, { batch_id }, options) => client.batches.get(batch_id, options),
   extendBatch: (client, { batch_id, tasks }, options) => client.batches.extend(batch_id, tasks, options),
-  getSession: (client, { session_id }, options) => client.sessions.get(session_id, options),
+  getSession: (client, { session_id, ...query }, options) => client.sessions.get(session_id, { fields: ['title', 'status', 'result'], ...query }, options),
 }

@@ -4,15 +4,17 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { sessionFor } from '../access/session.js'
 import { toJson } from '../db/json.js'
 import { loadOfList, needsScan } from '../http/admission.js'
-import { pageOf } from '../http/paging.js'
+import { pageOf, positionOf } from '../http/paging.js'
 import { ApiError, commonProblems, createProblems, problems, validationError } from '../http/problem.js'
-import { ref, refOrNull, success } from '../http/schemas.js'
+import { oneOf, ref, refOrNull, success } from '../http/schemas.js'
+import { toTimestamp } from '../http/timestamp.js'
 import { CreateHeaders, createOnceFrom, replayedHeader } from '../idempotency/header.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import {
   Batch,
   BatchCreate,
   BatchExtend,
+  BatchFieldsPage,
   BatchListQuery,
   BatchPage,
   BatchParams,
@@ -66,30 +68,31 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
         tags,
         summary: 'List batches',
         description:
-          'Returns batches with their tasks, newest first, one page at a time. A page of more than 8 MiB is not returned; the error names a `limit` that fits.',
+          'Returns batches with their tasks, newest first, one page at a time. With `fields=reason,progress`, only how far they are. A page of more than 8 MiB is not returned; the error names a `limit` that fits.',
         querystring: BatchListQuery,
         response: {
-          200: success('One page of batches.', ref(BatchPage)),
+          200: success('One page of batches.', oneOf(BatchPage, BatchFieldsPage)),
           ...problems('answer_too_large', ...commonProblems),
         },
       },
     },
     async (request) => {
       const { caller, query, load } = request
+      const after = positionOf(caller, query, isTime)
       if (load !== 'scan') {
-        const found = await store.listFew(caller, query)
-        return found === undefined ? needsScan(request) : pageOf(found, query)
+        const found = await store.listFew(caller, query, after)
+        return found === undefined ? needsScan(request) : pageOf(found, caller, query)
       }
-      const { items, largest, total } = await store.list(caller, query)
+      const { items, largest, ...found } = await store.list(caller, query, after)
       if (items === null) {
         const fitting = Math.floor(MAX_BYTES / largest)
-        const advice = fitting > 0 ? `Send \`limit=${fitting}\` or less, or list` : 'List'
+        const advice = fitting > 0 ? `Send \`limit=${fitting}\` or less, or ask` : 'Ask'
         throw new ApiError(
           'answer_too_large',
-          `These batches have more than 8 MiB of JSON. ${advice} their tasks with GET /api/v1/tasks?batch_id=<id>.`,
+          `These batches have more than 8 MiB of JSON. ${advice} for other \`fields\` than \`tasks\`, such as \`fields=reason,progress\`.`,
         )
       }
-      return pageOf({ items, total }, query)
+      return pageOf({ items, ...found }, caller, query)
     },
   )
 
@@ -172,6 +175,8 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
     },
   )
 }
+
+const isTime = (key: string | null) => key !== null && toTimestamp(key) !== undefined
 
 /** Throws the error for the caller. */
 function explain(error: unknown): never {

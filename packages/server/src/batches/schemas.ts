@@ -1,7 +1,7 @@
 /** The schemas of batches. The OpenAPI document is generated from them, so descriptions are documentation. */
 
 import { type Static, Type } from '@sinclair/typebox'
-import { PageOf, pageParameters } from '../http/paging.js'
+import { FieldsPageOf, fieldsParameter, PageOf, pageParameters } from '../http/paging.js'
 import { Nullable, ref, returned, Strict, Text, Timestamp, Uuid, UuidFilter } from '../http/schemas.js'
 import type { Synonyms } from '../http/suggest.js'
 import { example, MAX_ITEMS, metadata, Progress, Task, TaskPlan } from '../tasks/schemas.js'
@@ -82,12 +82,19 @@ export const BatchExtend = Strict(
 export type BatchExtend = Static<typeof BatchExtend>
 
 export const BatchPage = PageOf(Batch)
+export const BatchFieldsPage = FieldsPageOf(Batch)
 
 const ofSession = {
   session_id: Type.Optional(UuidFilter('Only batches of this session.')),
 }
 
-export const BatchListQuery = Strict({ ...pageParameters, ...ofSession })
+export const BATCH_FIELDS = Object.keys(Batch.properties) as (keyof Batch)[]
+
+export const BatchListQuery = Strict({
+  ...pageParameters,
+  ...ofSession,
+  fields: fieldsParameter(BATCH_FIELDS, ['reason', 'progress']),
+})
 export type BatchListQuery = Static<typeof BatchListQuery>
 
 export const LatestBatchQuery = Strict(ofSession)
@@ -99,4 +106,4 @@ export const BatchParams = Type.Object({ batch_id: Uuid('The id of the batch.', 
 export const batchSynonyms: Synonyms = { why: ['reason'], goal: ['reason'] }
 
 /** The schemas that are named components of the OpenAPI document. */
-export const batchComponents = [Batch, BatchCreate, BatchExtend, BatchPage]
+export const batchComponents = [Batch, BatchCreate, BatchExtend, BatchPage, BatchFieldsPage]

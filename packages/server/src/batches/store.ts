@@ -12,6 +12,8 @@ import { qb, statement } from '../db/statement.js'
 import { batches, tasks } from '../db/tables.js'
 import { MOST_ROWS } from '../http/admission.js'
 import type { Caller } from '../http/caller.js'
+import type { Position } from '../http/cursor.js'
+import { type Found, MAX_COUNTED } from '../http/paging.js'
 import {
   type Creation,
   claim,
@@ -26,7 +28,7 @@ import { progressOf } from '../tasks/progress.js'
 import { hasOpenBlocker } from '../tasks/ready.js'
 import type { TaskPlan } from '../tasks/schemas.js'
 import { insertPlanned, newTask, plannedTasks } from '../tasks/store.js'
-import type { Batch, BatchCreate, BatchListQuery } from './schemas.js'
+import { BATCH_FIELDS, type Batch, type BatchCreate, type BatchListQuery } from './schemas.js'
 
 /** The columns of a batch, which are its fields in responses without the tasks. */
 export const batchColumns = {
@@ -43,18 +45,35 @@ export const batchColumns = {
  * A row named `batches` as JSON, with the progress of its tasks and the tasks.
  *
  * @param plan SQL for its tasks in order, with all their columns and `is_blocked`.
+ * @param fields The fields that are wanted: the tasks are read only for theirs.
  */
-const batchJson = (plan: SQL) => sql<Json<Batch>>`(
-  select row_to_json(batch)::text from (
-    select ${named(batchColumns)}, plan.progress, plan.tasks from (
-      select coalesce(json_agg(task), '[]') as tasks, ${progressOf(sql`is_blocked`)} as progress
+const batchJson = (plan: SQL, fields: readonly (keyof Batch)[] = BATCH_FIELDS) => {
+  const own = Object.entries(batchColumns).filter(([name]) => fields.includes(name as keyof Batch))
+  const aggregates = {
+    progress: progressOf(sql`is_blocked`),
+    tasks: sql`coalesce(json_agg(task), '[]')`,
+  }
+  const ofPlan = Object.entries(aggregates).filter(([name]) => fields.includes(name as keyof Batch))
+  const columns = [named(Object.fromEntries(own)), ...ofPlan.map(([name]) => sql.identifier(name))]
+  const aggregated = sql.join(
+    ofPlan.map(([name, value]) => sql`${value} as ${sql.identifier(name)}`),
+    sql`, `,
+  )
+  const from =
+    ofPlan.length > 0 &&
+    sql` from (
+      select ${aggregated}
       from (${plan}) as tasks, lateral (select ${named(taskFields(sql`is_blocked`))}) as task
-    ) as plan
-  ) as batch)`
+    ) as plan`
+  return sql<Json<Batch>>`(
+    select row_to_json(batch)::text from (select ${sql.join(columns, sql`, `)}${from || undefined}) as batch)`
+}
 
-const storedBatch = batchJson(sql`
+const planOf = sql`
   select *, ${hasOpenBlocker()} as is_blocked from ${tasks}
-  where ${tasks.batch_id} = ${batches.id} order by ${tasks.position}, ${tasks.id}`)
+  where ${tasks.batch_id} = ${batches.id} order by ${tasks.position}, ${tasks.id}`
+
+const storedBatch = batchJson(planOf)
 
 interface NewBatch {
   id: string
@@ -130,11 +149,11 @@ const jsonUnlessTooLarge = sql<Json<Batch> | null>`
         and ${bytesOfTasks} > ${sql.raw(String(MAX_BYTES))}
        then null else ${storedBatch} end`.as('json')
 
-interface Found {
+interface OneRow {
   json: Json<Batch> | null
 }
 
-const select = statement<{ id: string } & Visible, Found>(($) =>
+const select = statement<{ id: string } & Visible, OneRow>(($) =>
   qb
     .select({ json: jsonUnlessTooLarge })
     .from(batches)
@@ -156,47 +175,96 @@ const newestFirst = (filter: SQL | undefined) =>
     .where(filter)
     .orderBy(...ordering(batches.created_at, batches.id, 'desc'))
 
-const selectLatest = statement<Filters, Found>(($) => {
+const selectLatest = statement<Filters, OneRow>(($) => {
   const latest = newestFirst(filterOf($)).limit(1).as('batches')
   return qb.select({ json: jsonUnlessTooLarge }).from(latest)
 })
 
-export interface BatchPage {
+/** A page of batches; too large if it has no items. */
+type BatchPage = Omit<Found<Batch>, 'items'> & {
   /** Null if they have more than {@link MAX_BYTES}. */
   items: Json<Batch[]> | null
   /** The bytes of the largest batch of the page, if there are many tasks. */
   largest: number
-  total: number
 }
 
-/** The batches of a page as a JSON array. */
-const itemsOf = (page: WithSubquery) => sql`(
-  select '[' || coalesce(string_agg(json, ','), '') || ']'
-  from (select ${storedBatch} as json from ${page} as batches) as rows)`
+interface PageValues extends Filters {
+  /** The position of the last batch before the page. */
+  after_key?: string | undefined
+  after_id?: string | undefined
+  limit: number
+  offset: number
+}
 
-const selectPage = statement<Filters & { limit: number; offset: number }, BatchPage>(($) => {
-  const filter = filterOf($)
-  const page = qb.$with('page').as(newestFirst(filter).limit($.limit).offset($.offset))
+interface PageRow {
+  items: Json<Batch[]> | null
+  largest: number
+  total: number
+  last_id: string | null
+  last_key: string | null
+}
+
+/** The fields that are wanted, separated by commas; all if it is empty. */
+type Fields = string
+
+type PagePlaceholders = { [Name in keyof Required<PageValues>]: Placeholder | undefined }
+
+/** The batches of the page, and one more, to know whether others follow. */
+const pageWhere = ($: PagePlaceholders) => {
+  const after =
+    $.after_id &&
+    sql`(${batches.created_at}, ${batches.id}) < (${$.after_key}::timestamptz, ${$.after_id}::uuid)`
+  return qb.$with('page').as(
+    newestFirst(and(filterOf($), after))
+      .limit(sql`${$.limit}::int + 1` as never)
+      .offset($.offset as Placeholder),
+  )
+}
+
+/** The columns of a {@link PageRow} from rows with `total`, under a condition. */
+const pageColumns = ($: PagePlaceholders, page: WithSubquery, fields: Fields, isAllowed: SQL) => {
+  const wanted = fields === '' ? BATCH_FIELDS : (fields.split(',') as (keyof Batch)[])
+  const last = (column: SQL) => sql<string | null>`
+    case when (select count(*) from ${page}) > ${$.limit}::int
+         then (select ${column} from ${page} as batches offset ${$.limit}::int - 1 limit 1) end`
+  return {
+    items: sql<Json<Batch[]> | null>`
+      case when ${isAllowed} then (
+        select '[' || coalesce(string_agg(json, ','), '') || ']'
+        from (select ${batchJson(planOf, wanted)} as json from (
+          select * from ${page} limit ${$.limit}::int) as batches) as rows) end`.as('items'),
+    total: sql<number>`total`.as('total'),
+    last_id: last(sql`${batches.id}`).as('last_id'),
+    last_key: last(timestamp(batches.created_at).sql).as('last_key'),
+  }
+}
+
+const isCommon = (_: unknown, fields: Fields) => fields === ''
+
+const selectPage = statement<PageValues, PageRow, Fields>(($, fields) => {
+  const page = pageWhere($)
+  const all = qb
+    .select({ id: batches.id })
+    .from(batches)
+    .where(filterOf($))
+    .limit(MAX_COUNTED + 1)
+    .as('all')
+  const shown = sql`(select * from ${page} limit ${$.limit}::int)`
   const sizes = sql`(
-    select coalesce(sum(bytes), 0) as bytes, coalesce(max(bytes), 0)::int as largest
-    from (select ${bytesOfTasks} as bytes from ${page} as batches
-          where ${areMany(sql`from ${page} as one join ${tasks} on ${tasks.batch_id} = one.id`)}) as each) as sizes`
-  const total = qb.select({ total: sql`count(*)::int` }).from(batches).where(filter)
-  const items = sql<Json<Batch[]> | null>`
-    case when bytes > ${sql.raw(String(MAX_BYTES))} then null
-         else ${itemsOf(page)} end`
+    select (select count(*)::int from ${all}) as total,
+           coalesce(sum(bytes), 0) as bytes, coalesce(max(bytes), 0)::int as largest
+    from (select ${bytesOfTasks} as bytes from ${shown} as batches
+          where ${areMany(sql`from ${shown} as one join ${tasks} on ${tasks.batch_id} = one.id`)}) as each) as sizes`
+  const readsTasks = fields === '' || fields.split(',').includes('tasks')
+  const isAllowed = readsTasks ? sql`bytes <= ${sql.raw(String(MAX_BYTES))}` : sql`true`
   const found = qb
     .with(page)
-    .select({
-      total: sql<number>`(${total})`.as('total'),
-      largest: sql<number>`largest`.as('largest'),
-      items: items.as('items'),
-    })
+    .select({ ...pageColumns($, page, fields, isAllowed), largest: sql<number>`largest`.as('largest') })
     .from(sizes)
     .as('found')
   // Begins with `select`, by which the embedded database knows that it only reads.
-  return qb.select({ total: found.total, largest: found.largest, items: found.items }).from(found)
-})
+  return qb.select().from(found)
+}, isCommon)
 
 /** The most bytes that the tasks of a page of batches have in the database for an ordinary request. */
 const MOST_BYTES = 2 ** 20
@@ -205,40 +273,35 @@ const MOST_BYTES = 2 ** 20
  * The same page; no items if it takes more than {@link MOST_ROWS} or {@link MOST_BYTES}. What passes fits {@link MAX_BYTES}: in
  * JSON, a byte of text has six bytes at most, and the other fields of a row less than 1000.
  */
-const selectFew = statement<
-  Filters & { limit: number; offset: number },
-  { items: Json<Batch[]> | null; total: number }
->(($) => {
-  const filter = filterOf($)
-  const page = qb.$with('page').as(newestFirst(filter).limit($.limit).offset($.offset))
+const selectFew = statement<PageValues, PageRow, Fields>(($, fields) => {
+  const page = pageWhere($)
   const all = qb
     .select({ id: batches.id })
     .from(batches)
-    .where(filter)
+    .where(filterOf($))
     .limit(MOST_ROWS + 1)
     .as('all')
+  const shown = sql`(select * from ${page} limit ${$.limit}::int)`
   const few = sql`(
     select ${bytesOf([tasks.title, tasks.description, tasks.result])} + octet_length(${tasks.metadata}::text)
            + 40 * cardinality(${tasks.blocked_by}) as bytes
-    from ${page} as batches join ${tasks} on ${tasks.batch_id} = ${batches.id}
+    from ${shown} as batches join ${tasks} on ${tasks.batch_id} = ${batches.id}
     limit ${sql.raw(String(MOST_ROWS + 1))}) as few`
   const size = sql`(
-    select (select count(*)::int from ${all}) as total, count(*) as read,
+    select (select count(*)::int from ${all}) as total, count(*) as read, 0 as largest,
            coalesce(sum(bytes), 0) + (
              select coalesce(sum(${bytesOf([batches.reason])} + octet_length(${batches.metadata}::text)), 0)
-             from ${page} as batches) as bytes
+             from ${shown} as batches) as bytes
     from ${few}) as size`
   const [rows, bytes] = [sql.raw(String(MOST_ROWS)), sql.raw(String(MOST_BYTES))]
-  const items = sql<Json<Batch[]> | null>`
-    case when total <= ${rows} and read <= ${rows} and bytes <= ${bytes} then ${itemsOf(page)} end`
+  const isAllowed = sql`total <= ${rows} and read <= ${rows} and bytes <= ${bytes}`
   const found = qb
     .with(page)
-    .select({ total: sql<number>`total`.as('total'), items: items.as('items') })
+    .select({ ...pageColumns($, page, fields, isAllowed), largest: sql<number>`largest`.as('largest') })
     .from(size)
     .as('found')
-  // Begins with `select`, by which the embedded database knows that it only reads.
-  return qb.select({ total: found.total, items: found.items }).from(found)
-})
+  return qb.select().from(found)
+}, isCommon)
 
 const bytesOf = (texts: PgColumn[]) =>
   sql.join(
@@ -353,30 +416,21 @@ export function createBatchStore(db: StoreDb, idempotency: Idempotency) {
       return jsonOf(select(db, { id, ...visibleTo(caller) }))
     },
 
-    /** A page of batches, newest first, and how many there are in all. */
-    async list(caller: Caller, { session_id, page, limit }: BatchListQuery): Promise<BatchPage> {
-      const [found] = await selectPage(db, {
-        session_id,
-        ...visibleTo(caller),
-        limit,
-        offset: (page - 1) * limit,
-      })
-      return found!
+    /** A page of batches, newest first, after a position if there is one. */
+    async list(caller: Caller, query: BatchListQuery, after?: Position): Promise<BatchPage> {
+      const [found] = await selectPage(db, pageValues(caller, query, after), fieldsOf(query))
+      return { ...found!, last: lastOf(found!) }
     },
 
     /** The same as {@link list}, but undefined if more than {@link MOST_ROWS} rows or 1 MiB would be read. */
     async listFew(
       caller: Caller,
-      { session_id, page, limit }: BatchListQuery,
-    ): Promise<{ items: Json<Batch[]>; total: number } | undefined> {
-      const [found] = await selectFew(db, {
-        session_id,
-        ...visibleTo(caller),
-        limit,
-        offset: (page - 1) * limit,
-      })
+      query: BatchListQuery,
+      after?: Position,
+    ): Promise<Found<Batch> | undefined> {
+      const [found] = await selectFew(db, pageValues(caller, query, after), fieldsOf(query))
       const { items, total } = found!
-      return items === null ? undefined : { items, total }
+      return items === null ? undefined : { items, total, last: lastOf(found!) }
     },
 
     /** The newest batch, or undefined if there is none. Throws {@link BatchTooLarge}. */
@@ -386,7 +440,27 @@ export function createBatchStore(db: StoreDb, idempotency: Idempotency) {
   }
 }
 
-async function jsonOf(found: Promise<Found[]>): Promise<Json<Batch> | undefined> {
+const pageValues = (
+  caller: Caller,
+  { session_id, page, limit }: BatchListQuery,
+  after?: Position,
+): PageValues => ({
+  session_id,
+  ...visibleTo(caller),
+  after_key: after?.key ?? undefined,
+  after_id: after?.id,
+  limit,
+  offset: (page - 1) * limit,
+})
+
+/** In one order, so that the same fields are the same statement. */
+const fieldsOf = ({ fields }: BatchListQuery): Fields =>
+  fields === undefined ? '' : `${BATCH_FIELDS.filter((name) => name === 'id' || fields.includes(name))}`
+
+const lastOf = ({ last_id, last_key }: PageRow): Position | undefined =>
+  last_id === null ? undefined : { id: last_id, key: last_key }
+
+async function jsonOf(found: Promise<OneRow[]>): Promise<Json<Batch> | undefined> {
   const [batch] = await found
   if (batch?.json === null) throw new BatchTooLarge()
   return batch?.json

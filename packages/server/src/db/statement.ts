@@ -32,6 +32,9 @@ export type Statement<Values, Row, Shape> = (
   ...shape: Shape extends undefined ? [] : [Shape]
 ) => Promise<Row[]>
 
+/** Most variants of a statement that are remembered: callers choose the filters and fields of lists. */
+const MAX_VARIANTS = 500
+
 /**
  * Makes a statement. Its SQL is built once for each shape and each set of values that are not undefined, and is shared by
  * all connections and transactions.
@@ -71,6 +74,7 @@ export function statement<
     let variant = variants.get(key)
     if (variant === undefined) {
       variant = buildVariant(values, shape as Shape)
+      if (variants.size === MAX_VARIANTS) variants.delete(variants.keys().next().value!)
       variants.set(key, variant)
     }
     return db.run(variant.text, variant.parameters(values), variant.prepare) as Promise<Row[]>

@@ -90,6 +90,7 @@ export const tasks = pgTable(
     index('tasks_by_session').on(t.session_id, t.updated_at, t.id),
     index('tasks_by_status').on(t.status, t.updated_at, t.id),
     index('tasks_by_update').on(t.updated_at, t.id),
+    index('tasks_by_creation').on(t.created_at, t.id),
     index('tasks_by_batch').on(t.batch_id, t.position),
     uniqueIndex('tasks_by_key').on(t.batch_id, t.key).where(sql`key is not null`),
     index('tasks_by_blocker').using('gin', t.blocked_by).where(sql`blocked_by <> '{}'`),

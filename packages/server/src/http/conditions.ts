@@ -26,16 +26,6 @@ export const ChangeHeaders = Type.Object({
 /** Header of a worker that changes a task it has claimed. */
 export const LEASE_TOKEN = 'lease-token'
 
-/** The headers of a route that reads a task. */
-export const ReadHeaders = Type.Object({
-  'If-None-Match': Type.Optional(
-    Type.String({
-      format: 'entity-tags',
-      description: `Returns 304 without a body if the task has not changed since you read it. The value is its ETag, such as \`${tag}\`.`,
-    }),
-  ),
-})
-
 /** The header of a response that is one task. */
 export const etagHeader = {
   ETag: {
@@ -51,12 +41,6 @@ export const etagOf = (version: string) => `"${version}"`
 export function versionsOf(ifMatch: string | undefined): string[] | undefined {
   if (ifMatch === undefined || ifMatch.trim() === '*') return undefined
   return entityTags(ifMatch).flatMap(({ weak, version }) => (weak ? [] : version))
-}
-
-/** Whether an If-None-Match header names the version. */
-export function isKnown(ifNoneMatch: string | undefined, version: string): boolean {
-  if (ifNoneMatch === undefined) return false
-  return ifNoneMatch.trim() === '*' || entityTags(ifNoneMatch).some((tag) => tag.version === version)
 }
 
 const entityTags = (list: string) =>

@@ -73,7 +73,9 @@ export const openapi = fp<OpenapiOptions>(
         },
       },
       transformObject: (document) =>
-        'openapiObject' in document ? shareProblems(document.openapiObject) : document.swaggerObject,
+        'openapiObject' in document
+          ? shareProblems(withLists(document.openapiObject))
+          : document.swaggerObject,
       // Components have the names of their schemas.
       refResolver: {
         buildLocalReference: (schema, _base, _fragment, i) => (schema.$id as string) ?? `def-${i}`,
@@ -133,8 +135,23 @@ function serverAt(path: string) {
 const PARAMETER = /:(\w+)(?:\([^/]*\))?/g
 
 type Response = { $ref?: string; content?: Record<string, { examples?: object }> }
-type Operation = { responses: Record<string, Response> }
+type Parameter = { in: string; schema: { type?: string } }
+type Operation = { parameters?: Parameter[]; responses: Record<string, Response> }
 type Document = { paths?: object; components?: object }
+
+const operationsOf = ({ paths }: Document) =>
+  Object.values(paths ?? {}).flatMap((path) => Object.values<Operation>(path))
+
+/** Declares that the lists in queries are separated by commas. */
+function withLists(document: Document): Document {
+  for (const { parameters = [] } of operationsOf(document)) {
+    for (const parameter of parameters) {
+      if (parameter.in === 'query' && parameter.schema.type === 'array')
+        Object.assign(parameter, { style: 'form', explode: false })
+    }
+  }
+  return document
+}
 
 /**
  * Moves each error response into a component named after its codes, and refers to it from the operations. Language models
@@ -142,8 +159,7 @@ type Document = { paths?: object; components?: object }
  */
 function shareProblems(document: Document): object {
   const shared: Record<string, Response> = {}
-  const operations = Object.values(document.paths ?? {}).flatMap((path) => Object.values<Operation>(path))
-  for (const { responses } of operations) {
+  for (const { responses } of operationsOf(document)) {
     for (const [status, response] of Object.entries(responses)) {
       const problem = response.content?.['application/problem+json']
       if (problem === undefined) continue

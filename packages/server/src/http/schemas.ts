@@ -5,6 +5,10 @@ import type { Json } from '../db/json.js'
 /** A reference to a named component; the type stays that of the component. */
 export const ref = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T>>(Type.Ref(schema.$id!))
 
+/** A reference to one of two named components. */
+export const oneOf = <A extends TSchema, B extends TSchema>(first: A, second: B) =>
+  Type.Unsafe<Static<A> | Static<B>>({ anyOf: [Type.Ref(first.$id!), Type.Ref(second.$id!)] })
+
 /** A reference to a named component, or null. */
 export const refOrNull = <T extends TSchema>(schema: T) =>
   Type.Unsafe<Static<T> | null>({ anyOf: [Type.Ref(schema.$id!), Type.Null()] })
@@ -12,6 +16,17 @@ export const refOrNull = <T extends TSchema>(schema: T) =>
 /** One of some strings, as a single `enum` (a union of literals would become an `anyOf`). */
 export const OneOf = <const T extends readonly string[]>(values: T, options: object = {}) =>
   Type.Unsafe<T[number]>({ type: 'string', enum: [...values], ...options })
+
+/** Names the values of a list that the tools for models send by default. */
+export const LEAN = 'x-lean'
+
+/** Some of these strings in a query, separated by commas. */
+export const ListOf = <const T extends readonly string[]>(values: T, options: object = {}) =>
+  Type.Array(OneOf(values), {
+    minItems: 1,
+    maxItems: values.length,
+    ...options,
+  })
 
 /** The schema, or null. As a type array, which is faster to serialize and easier to read than an `anyOf`. */
 export const Nullable = <T extends TSchema>(schema: T) => {

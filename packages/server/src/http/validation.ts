@@ -1,13 +1,14 @@
 /**
  * Validates input against the schemas and explains each error so that a language model can correct it: the field, the rule,
  * the allowed names or values, and the one that was probably meant. Nothing is coerced and nothing is dropped, except that
- * the integers of a query, which arrive as text, are parsed.
+ * the integers, booleans and lists of a query, which arrive as text, are parsed.
  */
 import { type TSchema, Type } from '@sinclair/typebox'
 import { Ajv, type ErrorObject } from 'ajv'
 import type { FastifyInstance } from 'fastify'
 import { formatMessages, formats } from './formats.js'
 import { FREE_FORM, type FreeForm, freeFormMistake } from './free-form.js'
+import { LEAN } from './schemas.js'
 import { type Synonyms, suggest } from './suggest.js'
 import { type Components, createTrim, givenLength, type Unknown } from './trim.js'
 
@@ -60,6 +61,7 @@ export function createCompiler(components: TSchema[], synonyms: Synonyms = {}): 
     // The types of TypeBox keep the schemas valid. Compiling the schema of schemas would take longer than compiling them.
     meta: false,
     validateSchema: false,
+    keywords: [LEAN],
   })
   ajv.addKeyword({
     keyword: FREE_FORM,
@@ -83,12 +85,19 @@ export function createCompiler(components: TSchema[], synonyms: Synonyms = {}): 
   }
 }
 
-/** Parses the integers of a query in place; the check rejects what is not a plain integer. */
-export function readIntegers(schema: TSchema, query: Record<string, unknown>) {
+/**
+ * Parses the integers, booleans and lists of a query in place; the check rejects what is not a plain one. A list is separated by
+ * commas, or is a parameter that is repeated.
+ */
+export function readQuery(schema: TSchema, query: Record<string, unknown>) {
   for (const [name, property] of Object.entries<TSchema>(schema.properties)) {
     const value = query[name]
-    if (property.type === 'integer' && typeof value === 'string' && /^-?\d{1,15}$/.test(value))
-      query[name] = Number(value)
+    if (typeof value !== 'string') continue
+    if (property.type === 'integer') {
+      if (/^-?\d{1,15}$/.test(value)) query[name] = Number(value)
+    } else if (property.type === 'boolean') {
+      if (value === 'true' || value === 'false') query[name] = value === 'true'
+    } else if (property.type === 'array') query[name] = value.split(',')
   }
 }
 
@@ -240,6 +249,7 @@ const annotations = new Set([
   'examples',
   'properties',
   'items',
+  LEAN,
 ])
 
 /** Throws when a schema could reject a value without a message for it. */
@@ -295,7 +305,7 @@ export function validateStrictly(app: FastifyInstance, components: TSchema[], sy
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
     const check = compile(httpPart === 'headers' ? Type.Object(lowerCased(schema.properties)) : schema)
     return (value) => {
-      if (httpPart === 'querystring') readIntegers(schema, value)
+      if (httpPart === 'querystring') readQuery(schema, value)
       const invalid = check(value)
       return invalid === undefined || { error: new InvalidPart(invalid) }
     }

@@ -1,8 +1,8 @@
 /** The operations on sessions over HTTP. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { commonProblems, problems } from '../http/problem.js'
-import { ref, success } from '../http/schemas.js'
-import { SessionParams, SessionState } from './schemas.js'
+import { oneOf, success } from '../http/schemas.js'
+import { SessionFieldsState, SessionParams, SessionQuery, SessionState } from './schemas.js'
 import type { SessionStore } from './store.js'
 
 export const sessionRoutes: FastifyPluginAsyncTypebox<{ store: SessionStore }> = async (app, { store }) => {
@@ -17,12 +17,13 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<{ store: SessionStore }> =
         description:
           'Returns where things stand: the progress, the next task, the tasks in progress, and what was completed last. The one call to make after an agent has lost its context.',
         params: SessionParams,
+        querystring: SessionQuery,
         response: {
-          200: success('The state of the session.', ref(SessionState)),
+          200: success('The state of the session.', oneOf(SessionState, SessionFieldsState)),
           ...problems(...commonProblems),
         },
       },
     },
-    async ({ caller, params }) => store.get(caller, params.session_id),
+    async ({ caller, params, query }) => store.get(caller, params.session_id, query),
   )
 }

@@ -1,7 +1,8 @@
 /** The schemas of sessions. The OpenAPI document is generated from them, so descriptions are documentation. */
 import { type Static, Type } from '@sinclair/typebox'
-import { Nullable, ref, refOrNull, Timestamp, Uuid } from '../http/schemas.js'
-import { example, Progress, Task } from '../tasks/schemas.js'
+import { fieldsParameter, SomeFieldsOf } from '../http/paging.js'
+import { Nullable, ref, refOrNull, Strict, Timestamp, Uuid } from '../http/schemas.js'
+import { example, Progress, TASK_FIELDS, Task } from '../tasks/schemas.js'
 
 /** Most tasks in progress that a session lists. */
 export const MAX_IN_PROGRESS = 10
@@ -45,5 +46,22 @@ export const SessionState = Type.Object(
 )
 export type SessionState = Static<typeof SessionState>
 
+const { next, in_progress, recent } = SessionState.properties
+export const SessionFieldsState = Type.Object(
+  {
+    ...SessionState.properties,
+    next: Type.Unsafe<object | null>({ ...next, anyOf: [SomeFieldsOf(Task), Type.Null()] }),
+    in_progress: Type.Array(SomeFieldsOf(Task), { description: in_progress.description! }),
+    recent: Type.Array(SomeFieldsOf(Task), { description: recent.description! }),
+  },
+  {
+    $id: 'SessionFieldsState',
+    description: 'A SessionState when `fields` is sent: tasks have only the fields that it names.',
+  },
+)
+
+export const SessionQuery = Strict({ fields: fieldsParameter(TASK_FIELDS, ['title', 'status', 'result']) })
+export type SessionQuery = Static<typeof SessionQuery>
+
 /** The schemas that are named components of the OpenAPI document. */
-export const sessionComponents = [SessionState]
+export const sessionComponents = [SessionState, SessionFieldsState]

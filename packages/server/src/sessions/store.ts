@@ -9,51 +9,68 @@ import type { Caller } from '../http/caller.js'
 import { taskFields } from '../tasks/columns.js'
 import { progressOf } from '../tasks/progress.js'
 import { claimOrder, hasOpenBlocker, isReady } from '../tasks/ready.js'
-import { MAX_IN_PROGRESS, MAX_RECENT, type SessionState } from './schemas.js'
+import { TASK_FIELDS } from '../tasks/schemas.js'
+import { MAX_IN_PROGRESS, MAX_RECENT, type SessionQuery, type SessionState } from './schemas.js'
 
 const isBlocked = sql`is_blocked`
 
 /** The tasks of the session under a condition, as JSON. */
-const listed = (condition: SQL, order: SQL, limit: number) => sql`(
-  select coalesce(json_agg(task), '[]') from (
-    select ${named(taskFields(isBlocked))} from session_tasks as tasks
-    where ${condition} order by ${order} limit ${sql.raw(String(limit))}
-  ) as task)`
+const listed = (names: readonly string[], condition: SQL, order: SQL, limit: number) => {
+  const fields = Object.entries(taskFields(isBlocked)).filter(([name]) => names.includes(name))
+  return sql`(
+    select coalesce(json_agg(task), '[]') from (
+      select ${named(Object.fromEntries(fields))} from session_tasks as tasks
+      where ${condition} order by ${order} limit ${sql.raw(String(limit))}
+    ) as task)`
+}
 
-const select = statement<{ session_id: string } & Visible, { json: Json<SessionState> }>(($) => {
-  const ofSession = and(eq(tasks.session_id, $.session_id), isOwn(tasks.session_id, $.own_sessions))
-  const latest = qb
-    .select()
-    .from(batches)
-    .where(and(eq(batches.session_id, $.session_id), isOwn(batches.session_id, $.own_sessions)))
-    .orderBy(sql`${batches.created_at} desc`, sql`${batches.id} desc`)
-    .limit(1)
-    .as('batches')
-  const session = sql`
+/** The fields of tasks that are wanted, separated by commas; all if it is empty. */
+type Fields = string
+
+const select = statement<{ session_id: string } & Visible, { json: Json<SessionState> }, Fields>(
+  ($, fields) => {
+    const names = fields === '' ? TASK_FIELDS : fields.split(',')
+    const ofSession = and(eq(tasks.session_id, $.session_id), isOwn(tasks.session_id, $.own_sessions))
+    const latest = qb
+      .select()
+      .from(batches)
+      .where(and(eq(batches.session_id, $.session_id), isOwn(batches.session_id, $.own_sessions)))
+      .orderBy(sql`${batches.created_at} desc`, sql`${batches.id} desc`)
+      .limit(1)
+      .as('batches')
+    const session = sql`
     with session_tasks as (
       select *, ${hasOpenBlocker()} as is_blocked from ${tasks} where ${ofSession}
     )
     select ${$.session_id}::uuid as session_id,
       (select ${progressOf(isBlocked)} from session_tasks as tasks) as progress,
-      ${listed(isReady(isBlocked), sql.join(claimOrder, sql`, `), 1)} -> 0 as next,
-      ${listed(sql`${tasks.status} = 'in_progress'`, sql`${tasks.updated_at} desc, ${tasks.id} desc`, MAX_IN_PROGRESS)} as in_progress,
-      ${listed(sql`${tasks.status} = 'completed'`, sql`${tasks.completed_at} desc, ${tasks.id} desc`, MAX_RECENT)} as recent,
+      ${listed(names, isReady(isBlocked), sql.join(claimOrder, sql`, `), 1)} -> 0 as next,
+      ${listed(names, sql`${tasks.status} = 'in_progress'`, sql`${tasks.updated_at} desc, ${tasks.id} desc`, MAX_IN_PROGRESS)} as in_progress,
+      ${listed(names, sql`${tasks.status} = 'completed'`, sql`${tasks.completed_at} desc, ${tasks.id} desc`, MAX_RECENT)} as recent,
       (select row_to_json(batch) from (
         select ${batches.id} as id, ${batches.reason} as reason, ${timestamp(batches.created_at).sql} as created_at,
           (select ${progressOf(isBlocked)} from session_tasks as tasks where ${tasks.batch_id} = ${batches.id}) as progress
         from ${latest}) as batch) as latest_batch`
-  return qb
-    .select({ json: sql<Json<SessionState>>`row_to_json(session)::text`.as('json') })
-    .from(sql`(${session}) as session`)
-})
+    return qb
+      .select({ json: sql<Json<SessionState>>`row_to_json(session)::text`.as('json') })
+      .from(sql`(${session}) as session`)
+  },
+  (_, fields) => fields === '',
+)
 
 export type SessionStore = ReturnType<typeof createSessionStore>
 
 /** Every function sees the sessions of the caller; any other looks unused. */
 export function createSessionStore(db: StoreDb) {
   return {
-    async get(caller: Caller, session_id: string): Promise<Json<SessionState>> {
-      const [session] = await select(db, { session_id, ...visibleTo(caller) })
+    async get(
+      caller: Caller,
+      session_id: string,
+      { fields }: SessionQuery = {},
+    ): Promise<Json<SessionState>> {
+      // In one order, so that the same fields are the same statement.
+      const names = fields && TASK_FIELDS.filter((name) => name === 'id' || fields.includes(name))
+      const [session] = await select(db, { session_id, ...visibleTo(caller) }, `${names ?? ''}`)
       return session!.json
     },
   }

@@ -6,7 +6,7 @@ import type { ServiceOptions } from '../app.js'
 import type { DatabaseOptions } from '../db/database.js'
 import { isLoopback } from '../http/formats.js'
 import { suggest } from '../http/suggest.js'
-import { createCompiler, explain, phrase, readIntegers } from '../http/validation.js'
+import { createCompiler, explain, phrase, readQuery } from '../http/validation.js'
 import type { LoggerOptions } from '../telemetry/logging.js'
 import { Config } from './settings.js'
 
@@ -35,8 +35,8 @@ export function loadConfig(environment: Record<string, string | undefined>): Con
       throw new ConfigError(`Unknown setting ${name}.${didYouMean(suggest(name, names))}`)
     }
   }
-  readIntegers(Config, config)
   readLists(config)
+  readQuery(Config, config)
   const invalid = createCompiler([])(Config)(config)
   if (invalid !== undefined) {
     const error = explain(invalid, 1).errors[0]!

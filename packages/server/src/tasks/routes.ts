@@ -5,12 +5,20 @@ import { sessionFor } from '../access/session.js'
 import { jsonArray, jsonObject, toJson } from '../db/json.js'
 import { loadOfList, needsScan } from '../http/admission.js'
 import type { Caller } from '../http/caller.js'
-import { ChangeHeaders, etagHeader, etagOf, isKnown, ReadHeaders, versionsOf } from '../http/conditions.js'
-import { pageOf } from '../http/paging.js'
-import { ApiError, bodyProblems, commonProblems, createProblems, problems } from '../http/problem.js'
-import { noContent, ref, success } from '../http/schemas.js'
+import { ChangeHeaders, etagHeader, etagOf, versionsOf } from '../http/conditions.js'
+import { pageOf, positionOf } from '../http/paging.js'
+import {
+  ApiError,
+  bodyProblems,
+  commonProblems,
+  createProblems,
+  problems,
+  validationError,
+} from '../http/problem.js'
+import { noContent, oneOf, ref, success } from '../http/schemas.js'
 import { CreateHeaders, createOnceFrom, replayedTaskHeaders } from '../idempotency/header.js'
 import type { Metrics } from '../telemetry/metrics.js'
+import { isSortKey } from './list.js'
 import { rejectRepeated } from './rules.js'
 import {
   Task,
@@ -19,6 +27,7 @@ import {
   TaskBulkUpdate,
   TaskBulkUpdateResult,
   TaskCreate,
+  TaskFieldsPage,
   TaskListQuery,
   TaskPage,
   TaskParams,
@@ -83,18 +92,21 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
         tags,
         summary: 'List tasks',
         description:
-          'Returns tasks, one page at a time. Filters are combined with AND; without a filter, the tasks of all sessions are returned. To get the tasks that are left to do, send `session_id` and `status=pending`.',
+          'Returns tasks, one page at a time. Filters are combined with AND; without a filter, the tasks of all sessions are returned. To get what is left to do, send `session_id` and `status=pending,in_progress`; with `fields=title,status`, the response is much shorter. `total` is exact up to 10000. Sorting all sessions by `priority`, `due_date` or `status` reads the whole table: such requests wait for each other.',
         querystring: TaskListQuery,
         response: {
-          200: success('One page of tasks.', ref(TaskPage)),
+          200: success('One page of tasks.', oneOf(TaskPage, TaskFieldsPage)),
           ...problems(...commonProblems),
         },
       },
     },
     async (request) => {
       const { caller, query, load } = request
-      const found = load === 'scan' ? await store.list(caller, query) : await store.listFew(caller, query)
-      return found === undefined ? needsScan(request) : pageOf(found, query)
+      requireScope(caller, query)
+      const after = positionOf(caller, query, (key) => isSortKey(query.sort_by, key))
+      const list = load === 'scan' ? store.list : store.listFew
+      const found = await list(caller, query, after)
+      return found === undefined ? needsScan(request) : pageOf(found, caller, query)
     },
   )
 
@@ -108,10 +120,8 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
         summary: 'Get a task',
         description: 'Returns one task.',
         params: TaskParams,
-        headers: ReadHeaders,
         response: {
           200: success('The task.', ref(Task), etagHeader),
-          304: noContent('The task has not changed since you read it.', etagHeader),
           ...problems('task_not_found', ...commonProblems),
         },
       },
@@ -120,9 +130,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
       const task = await store.get(request.caller, request.params.task_id)
       if (task === undefined) throw new ApiError('task_not_found')
       reply.header('etag', etagOf(task.version))
-      return isKnown(request.headers['if-none-match'], task.version)
-        ? reply.code(304).send(undefined)
-        : task.json
+      return task.json
     },
   )
 
@@ -235,29 +243,47 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
     },
   )
 
-  app.delete(
-    '/bulk',
-    {
+  const bulkDelete = {
+    operationId: 'bulkDeleteTasks',
+    tags,
+    summary: 'Delete several tasks',
+    description:
+      'Deletes up to 500 tasks in one transaction, for example all completed tasks. The ids are in the JSON body. Unknown ids are skipped and returned in `not_found`. Clients and proxies that send no body with DELETE can send the same body to POST /api/v1/tasks/bulk-delete.',
+    body: ref(TaskBulkDelete),
+    response: {
+      200: success('The number of deleted tasks and the unknown ids.', ref(TaskBulkDeleteResult)),
+      ...problems(...bodyProblems, ...commonProblems),
+    },
+  }
+  for (const [method, url, schema] of [
+    ['DELETE', '/bulk', bulkDelete],
+    [
+      'POST',
+      '/bulk-delete',
+      { ...bulkDelete, operationId: 'postBulkDeleteTasks', 'x-alias-of': 'bulkDeleteTasks' },
+    ],
+  ] as const) {
+    app.route({
+      method,
+      url,
       config: { load: 'ordinary' },
-      schema: {
-        operationId: 'bulkDeleteTasks',
-        tags,
-        summary: 'Delete several tasks',
-        description:
-          'Deletes up to 500 tasks in one transaction, for example all completed tasks. The ids are in the JSON body. Unknown ids are skipped and returned in `not_found`.',
-        body: ref(TaskBulkDelete),
-        response: {
-          200: success('The number of deleted tasks and the unknown ids.', ref(TaskBulkDeleteResult)),
-          ...problems(...bodyProblems, ...commonProblems),
-        },
+      schema,
+      handler: async (request) => {
+        const { ids } = request.body
+        const deleted = await store.deleteMany(request.caller, ids)
+        return toJson({ deleted_count: deleted.length, not_found: without(ids, deleted) })
       },
-    },
-    async (request) => {
-      const { ids } = request.body
-      const deleted = await store.deleteMany(request.caller, ids)
-      return toJson({ deleted_count: deleted.length, not_found: without(ids, deleted) })
-    },
-  )
+    })
+  }
+}
+
+/** Filters that no index serves: without a session or batch, they would read the whole table. */
+function requireScope({ sessions }: Caller, query: TaskListQuery) {
+  if (query.session_id !== undefined || query.batch_id !== undefined || sessions !== undefined) return
+  const errors = (['q', 'ready', 'claimed_by'] as const)
+    .filter((name) => query[name] !== undefined)
+    .map((path) => ({ in: 'query' as const, path, message: 'needs session_id or batch_id beside it' }))
+  if (errors.length > 0) throw validationError(errors)
 }
 
 /** What the headers of a change demand of the task. */

@@ -2,9 +2,10 @@
 
 import { type Static, type TString, Type } from '@sinclair/typebox'
 import { FreeFormObject } from '../http/free-form.js'
-import { PageOf, pageParameters } from '../http/paging.js'
+import { FieldsPageOf, fieldsParameter, PageOf, pageParameters } from '../http/paging.js'
 import {
   Defaulted,
+  ListOf,
   Nullable,
   OneOf,
   ref,
@@ -322,17 +323,58 @@ export const Progress = Type.Object(
 export type Progress = Static<typeof Progress>
 
 export const TaskPage = PageOf(Task)
+export const TaskFieldsPage = FieldsPageOf(Task)
+
+export const TASK_FIELDS = Object.keys(Task.properties) as (keyof Task)[]
+
+const moment = (description: string) =>
+  Type.Optional(Type.String({ format: 'date-time', description: `${description} RFC 3339, or a date.` }))
 
 export const TaskListQuery = Strict({
   ...pageParameters,
-  status: Type.Optional(OneOf(STATUS, { description: 'Only tasks with this status.' })),
+  status: Type.Optional(
+    ListOf(STATUS, {
+      description:
+        'Only tasks with one of these statuses, separated by commas: `pending`, `in_progress`, `completed`.',
+    }),
+  ),
+  priority: Type.Optional(
+    ListOf(PRIORITY, {
+      description: 'Only tasks with one of these priorities, separated by commas: `high`, `medium`, `low`.',
+    }),
+  ),
   session_id: Type.Optional(UuidFilter('Only tasks of this session.')),
   batch_id: Type.Optional(UuidFilter('Only tasks of this batch.')),
+  ready: Type.Optional(
+    Type.Boolean({
+      description:
+        'With `true`, only tasks that can be claimed now; with `false`, only others. Requires `session_id` or `batch_id`.',
+    }),
+  ),
+  claimed_by: Type.Optional(
+    Text(128, 'Only tasks that this worker holds. Requires `session_id` or `batch_id`.', 'agent-1', {
+      examples: undefined,
+      minLength: 1,
+      pattern: '\\S',
+    }),
+  ),
+  due_before: moment('Only tasks that are due before this time.'),
+  due_after: moment('Only tasks that are due after this time.'),
+  updated_since: moment('Only tasks that changed at this time or later.'),
+  q: Type.Optional(
+    Text(
+      200,
+      'Only tasks with every one of these words in title, description or result, in any case; parts of words match, too. Up to 200 characters. Requires `session_id` or `batch_id`.',
+      'pod',
+      { examples: undefined, minLength: 1, pattern: '\\S' },
+    ),
+  ),
+  fields: fieldsParameter(TASK_FIELDS, ['title', 'status']),
   sort_by: Defaulted(
     OneOf(['updated_at', 'created_at', 'due_date', 'priority', 'status'], {
       default: 'updated_at',
       description:
-        'The field to sort by. `priority` ranks high > medium > low; `status` ranks pending < in_progress < completed. Tasks without a value come last in both orders. Tasks with equal values are sorted by id.',
+        'The field to sort by. `priority` ranks high > medium > low; `status` ranks pending < in_progress < completed. Tasks without a value come last in both orders. Tasks with equal values are sorted by id. To go through tasks that change meanwhile, sort by `created_at`.',
     }),
   ),
   order: Defaulted(
@@ -359,4 +401,5 @@ export const taskComponents = [
   TaskBulkDelete,
   TaskBulkDeleteResult,
   TaskPage,
+  TaskFieldsPage,
 ]

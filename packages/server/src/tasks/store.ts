@@ -6,12 +6,13 @@
 import { and, eq, getTableColumns, type Placeholder, type SQL, sql, type WithSubquery } from 'drizzle-orm'
 import type { StoreDb } from '../db/database.js'
 import { newId } from '../db/ids.js'
-import { fieldsAsJson, type Json, rowAsJson, rowsAsJson, toJson, type Versioned } from '../db/json.js'
-import { columnsOf, isOwn, ordering, timestamp, type Visible, visibleTo } from '../db/sql.js'
+import { fieldsAsJson, type Json, rowAsJson, toJson, type Versioned } from '../db/json.js'
+import { columnsOf, isOwn, timestamp, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { tasks } from '../db/tables.js'
-import { MOST_ROWS } from '../http/admission.js'
 import type { Caller } from '../http/caller.js'
+import type { Position } from '../http/cursor.js'
+import type { Found } from '../http/paging.js'
 import { toTimestamp } from '../http/timestamp.js'
 import {
   type Creation,
@@ -23,6 +24,7 @@ import {
 } from '../idempotency/record.js'
 import { changeable, changeableTimestamps, taskFields } from './columns.js'
 import { assertDependencies, lockDependencies } from './dependencies.js'
+import { listAll, listFew } from './list.js'
 import type { Task, TaskCreate, TaskListQuery, TaskPatch, TaskPlan, TaskUpdate } from './schemas.js'
 
 /** The version of a task is its `updated_at`, which rises with every change. */
@@ -111,86 +113,6 @@ const select = statement<{ id: string } & Visible, Versioned<Task>>(($) => {
     .as('task')
   return qb.select({ json: rowAsJson<Task>(task), version: version(task.updated_at) }).from(task)
 })
-
-type Filters = Pick<TaskListQuery, 'status' | 'session_id' | 'batch_id'>
-type Sort = `${TaskListQuery['sort_by']} ${TaskListQuery['order']}`
-interface TaskPageRow {
-  items: Json<Task[]>
-  total: number
-}
-
-/** The tasks that an index finds for the filters, and the condition on those that the caller asked for. */
-const filtersOf = (
-  $: {
-    [Name in keyof (Filters & Visible)]: Placeholder
-  },
-): { found: SQL | undefined; wanted: SQL | undefined } => ({
-  found: and(
-    $.session_id && eq(tasks.session_id, $.session_id),
-    $.batch_id && eq(tasks.batch_id, $.batch_id),
-    isOwn(tasks.session_id, $.own_sessions),
-  ),
-  wanted: $.status && eq(tasks.status, $.status),
-})
-
-const pageWhere = (
-  filter: SQL | undefined,
-  sort: Sort,
-  { limit, offset }: { limit: Placeholder; offset: Placeholder },
-) => {
-  const [sort_by, order] = sort.split(' ') as [TaskListQuery['sort_by'], TaskListQuery['order']]
-  return qb
-    .select(taskFields())
-    .from(tasks)
-    .where(filter)
-    .orderBy(...ordering(tasks[sort_by], tasks.id, order))
-    .limit(limit)
-    .offset(offset)
-    .as('page')
-}
-
-type PageValues = Filters & Visible & { limit: number; offset: number }
-
-// What agents list at every turn is kept prepared. The tasks of a batch come with the batch.
-const isCommonList = ({ batch_id }: { batch_id?: Placeholder }) => batch_id === undefined
-
-const selectPage = statement<PageValues, TaskPageRow, Sort>(($, sort) => {
-  const { found, wanted } = filtersOf($)
-  const filter = and(found, wanted)
-  const page = pageWhere(filter, sort, $)
-  const total = qb.select({ total: sql`count(*)::int` }).from(tasks).where(filter)
-  return qb
-    .select({
-      total: sql<number>`(${total})`.as('total'),
-      items: sql<Json<Task[]>>`${rowsAsJson(page)}::text`.as('items'),
-    })
-    .from(page)
-}, isCommonList)
-
-/** The same page; no items if it takes more than {@link MOST_ROWS} to find it, which it reads no more of. */
-const selectFew = statement<PageValues, { items: Json<Task[]> | null; total: number }, Sort>(($, sort) => {
-  const { found, wanted } = filtersOf($)
-  const page = pageWhere(and(found, wanted), sort, $)
-  const some = qb
-    .select({ status: tasks.status })
-    .from(tasks)
-    .where(found)
-    .limit(MOST_ROWS + 1)
-    .as('some')
-  const counted = qb
-    .select({
-      read: sql`count(*)`.as('read'),
-      total: sql<number>`count(*) filter (where ${$.status ? sql`status = ${$.status}` : sql`true`})::int`.as(
-        'total',
-      ),
-    })
-    .from(some)
-    .as('counted')
-  // A subquery in a case is run only if it is needed.
-  const items = sql<Json<Task[]> | null>`
-    case when ${counted.read} <= ${sql.raw(String(MOST_ROWS))} then (select ${rowsAsJson(page)}::text from ${page}) end`
-  return qb.select({ total: counted.total, items: items.as('items') }).from(counted)
-}, isCommonList)
 
 /**
  * Locks the chosen rows and changes each by its patch. Rows are locked in the order of their ids, whatever the
@@ -337,13 +259,6 @@ const removeMany = statement<{ ids: string } & Visible, { id: string }>(($) => {
     .returning({ id: tasks.id })
 })
 
-const pageValues = (
-  caller: Caller,
-  { status, session_id, batch_id, page, limit }: TaskListQuery,
-): PageValues => ({ status, session_id, batch_id, ...visibleTo(caller), limit, offset: (page - 1) * limit })
-
-const sortOf = ({ sort_by, order }: TaskListQuery): Sort => `${sort_by} ${order}`
-
 export type TaskStore = ReturnType<typeof createTaskStore>
 
 /** What must be true of a task for a change to take effect. */
@@ -407,17 +322,14 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency) {
       return task
     },
 
-    /** A page of the tasks that pass all given filters, and how many there are in all. */
-    async list(caller: Caller, query: TaskListQuery): Promise<TaskPageRow> {
-      const [found] = await selectPage(db, pageValues(caller, query), sortOf(query))
-      return found!
+    /** A page of the tasks that pass all given filters, after a position if there is one. */
+    async list(caller: Caller, query: TaskListQuery, after?: Position): Promise<Found<Task>> {
+      return (await listAll(db, caller, query, after))!
     },
 
     /** The same as {@link list}, but undefined if more than {@link MOST_ROWS} tasks would be read. */
-    async listFew(caller: Caller, query: TaskListQuery): Promise<TaskPageRow | undefined> {
-      const [found] = await selectFew(db, pageValues(caller, query), sortOf(query))
-      const { items, total } = found!
-      return items === null ? undefined : { items, total }
+    async listFew(caller: Caller, query: TaskListQuery, after?: Position): Promise<Found<Task> | undefined> {
+      return listFew(db, caller, query, after)
     },
 
     /**

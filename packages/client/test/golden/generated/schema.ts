@@ -98,6 +98,15 @@ export interface BookPage {
     items: Book[];
     page: number;
     has_next: boolean;
+    next_cursor: string | null;
+}
+export interface BookFieldsPage {
+    items: {
+        id: string;
+    }[];
+    page: number;
+    has_next: boolean;
+    next_cursor: string | null;
 }
 export interface Branch {
     /** Format: uuid */
@@ -129,6 +138,9 @@ export interface ListBooksQuery {
     page?: number;
     /** @default 20 */
     limit?: number;
+    cursor?: string;
+    /** The fields of each book, separated by commas. */
+    fields?: ("id" | "title" | "genre" | "rating" | "authors" | "added_at" | "lent_until") | ("id" | "title" | "genre" | "rating" | "authors" | "added_at" | "lent_until")[];
 }
 export interface BulkUpdateBooksResponse {
     updated: Book[];

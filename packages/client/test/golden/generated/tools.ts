@@ -37,6 +37,29 @@ export const tools: Tool[] = [
           "minimum": 1,
           "maximum": 50,
           "default": 20
+        },
+        "cursor": {
+          "type": "string"
+        },
+        "fields": {
+          "description": "The fields to return of each item; `id` is always included. Ask for others only when you need them.",
+          "type": "array",
+          "items": {
+            "type": "string",
+            "enum": [
+              "id",
+              "title",
+              "genre",
+              "rating",
+              "authors",
+              "added_at",
+              "lent_until"
+            ]
+          },
+          "default": [
+            "title",
+            "genre"
+          ]
         }
       },
       "required": [],
@@ -312,7 +335,7 @@ type Call = (client: Operations, input: any, options?: CreateOptions & ChangeOpt
 
 /** Calls the operation of a tool with the tool's input. */
 export const calls: Record<string, Call> = {
-  listBooks: (client, query, options) => client.books.list(query, options),
+  listBooks: (client, query, options) => client.books.list({ fields: ['title', 'genre'], ...query }, options),
   createBook: (client, body, options) => client.books.create(body, options),
   bulkUpdateBooks: (client, { books }, options) => client.books.bulkUpdate(books, options),
   getBook: (client, { book_id }, options) => client.books.get(book_id, options),

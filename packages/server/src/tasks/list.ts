@@ -1,0 +1,256 @@
+/** The statements that list tasks: each one reads a page, counts, and finds where the next page begins. */
+import { and, eq, type Placeholder, type SQL, sql } from 'drizzle-orm'
+import type { StoreDb } from '../db/database.js'
+import type { Json } from '../db/json.js'
+import { identifiers, isOwn, ordering, timestamp, type Visible, visibleTo } from '../db/sql.js'
+import { qb, type Statement, statement } from '../db/statement.js'
+import { tasks } from '../db/tables.js'
+import { MOST_ROWS } from '../http/admission.js'
+import type { Caller } from '../http/caller.js'
+import type { Position } from '../http/cursor.js'
+import { type Found, MAX_COUNTED } from '../http/paging.js'
+import { toTimestamp } from '../http/timestamp.js'
+import { taskFields } from './columns.js'
+import { hasOpenBlocker, isReady } from './ready.js'
+import { TASK_FIELDS, type Task, type TaskListQuery } from './schemas.js'
+
+interface Values extends Visible {
+  session_id?: string | undefined
+  batch_id?: string | undefined
+  /** One status, which an index finds. */
+  status?: string | undefined
+  /** Several, as an array of PostgreSQL. */
+  statuses?: string | undefined
+  priorities?: string | undefined
+  claimed_by?: string | undefined
+  due_before?: string | undefined
+  due_after?: string | undefined
+  updated_since?: string | undefined
+  /** Patterns of words, as a JSON array. */
+  words?: string | undefined
+  /** The position of the last item before the page: `after_key` is missing if it has no sort key. */
+  after_key?: string | undefined
+  after_id?: string | undefined
+  limit: number
+  offset: number
+}
+
+interface Row {
+  /** Null if more than {@link MOST_ROWS} would be read. */
+  items: Json<Task[]> | null
+  total: number
+  last_id: string | null
+  last_key: string | null
+}
+
+type SortBy = TaskListQuery['sort_by']
+/** What no value can be: sort, order, readiness, and the fields that are wanted, as JSON. */
+type Shape = string
+interface Chosen {
+  sort_by: SortBy
+  order: TaskListQuery['order']
+  ready?: boolean | undefined
+  fields?: (keyof Task)[] | undefined
+}
+
+type Placeholders = { [Name in keyof Required<Values>]: Placeholder | undefined }
+
+/** The tasks that an index finds, as long as there are not too many. */
+const indexed = ($: Placeholders) =>
+  and(
+    $.session_id && eq(tasks.session_id, $.session_id),
+    $.batch_id && eq(tasks.batch_id, $.batch_id),
+    isOwn(tasks.session_id, $.own_sessions),
+  )
+
+/** The condition on these that the caller asked for. */
+const wanted = ($: Placeholders, { ready }: Chosen): SQL | undefined => {
+  const text = sql`concat_ws(' ', ${tasks.title}, ${tasks.description}, ${tasks.result})`
+  return and(
+    $.status && eq(tasks.status, $.status),
+    $.statuses && sql`${tasks.status} = any(${$.statuses}::task_status[])`,
+    $.priorities && sql`${tasks.priority} = any(${$.priorities}::task_priority[])`,
+    $.claimed_by && eq(tasks.claimed_by, $.claimed_by),
+    $.due_before && sql`${tasks.due_date} < ${$.due_before}::timestamptz`,
+    $.due_after && sql`${tasks.due_date} > ${$.due_after}::timestamptz`,
+    $.updated_since && sql`${tasks.updated_at} >= ${$.updated_since}::timestamptz`,
+    $.words && sql`${text} ilike all(array(select jsonb_array_elements_text(${$.words}::jsonb)))`,
+    ready === undefined
+      ? undefined
+      : ready
+        ? isReady(hasOpenBlocker())
+        : sql`not ${isReady(hasOpenBlocker())}`,
+  )
+}
+
+/** The tasks after a position: rows without a sort key come last, equal ones by id. */
+const isAfter = ($: Placeholders, { sort_by, order }: Chosen): SQL | undefined => {
+  if ($.after_id === undefined) return undefined
+  const column = tasks[sort_by]
+  const [id, after] = [sql`${$.after_id}::uuid`, sql.raw(order === 'asc' ? '>' : '<')]
+  if ($.after_key === undefined) return sql`${column} is null and ${tasks.id} ${after} ${id}`
+  const key = sql`${$.after_key}::${sql.raw(column.getSQLType())}`
+  const follows = sql`(${column}, ${tasks.id}) ${after} (${key}, ${id})`
+  return column.notNull ? follows : sql`(${follows} or ${column} is null)`
+}
+
+/** The sort key as text. */
+const keyOf = (sort_by: SortBy): SQL => {
+  const column = tasks[sort_by]
+  return column.getSQLType().startsWith('timestamp') ? timestamp(column).sql : sql`${column}::text`
+}
+
+/** The aggregates of a page: its items, and the last one if others follow. */
+const pageOf = ($: Placeholders, chosen: Chosen, isAllowed?: SQL) => {
+  const { sort_by, order, fields } = chosen
+  const all = taskFields()
+  const names = (fields ?? TASK_FIELDS) as (keyof Task)[]
+  const page = qb
+    .select({
+      ...Object.fromEntries(names.map((name) => [name, all[name]])),
+      page_id: sql`${tasks.id}::text`.as('page_id'),
+      page_key: sql`${keyOf(sort_by)}`.as('page_key'),
+    })
+    .from(tasks)
+    .where(and(indexed($), wanted($, chosen), isAfter($, chosen), isAllowed))
+    .orderBy(...ordering(tasks[sort_by], tasks.id, order))
+    // One more, to know whether others follow.
+    .limit(sql`${$.limit}::int + 1` as never)
+    .offset($.offset as Placeholder)
+    .as('page')
+  const isLast = sql`count(*) > ${$.limit}::int`
+  const last = (name: string) =>
+    sql`case when ${isLast} then max(${sql.identifier(name)}) filter (where place = ${$.limit}::int) end`
+  return sql`(
+    select coalesce(json_agg(item) filter (where place <= ${$.limit}::int), '[]')::text as items,
+           ${last('page_id')} as last_id, ${last('page_key')} as last_key
+    from (select *, row_number() over () as place from ${page}) as page,
+         lateral (select ${identifiers(names)}) as item)`
+}
+
+const columns = {
+  items: sql<Json<Task[]> | null>`items`.as('items'),
+  last_id: sql<string | null>`last_id`.as('last_id'),
+  last_key: sql<string | null>`last_key`.as('last_key'),
+}
+
+/** What agents list at every turn. The tasks of a batch come with the batch. */
+const isCommon = ($: Placeholders, shape: Shape) => {
+  const { fields, ready } = JSON.parse(shape) as Chosen
+  const rare = [
+    $.batch_id,
+    $.statuses,
+    $.priorities,
+    $.claimed_by,
+    $.due_before,
+    $.due_after,
+    $.updated_since,
+    $.words,
+  ]
+  return fields === undefined && ready === undefined && rare.every((value) => value === undefined)
+}
+
+const selectPage = statement<Values, Row, Shape>(($, shape) => {
+  const chosen = JSON.parse(shape) as Chosen
+  const counted = qb
+    .select({ id: tasks.id })
+    .from(tasks)
+    .where(and(indexed($), wanted($, chosen)))
+    .limit(MAX_COUNTED + 1)
+    .as('counted')
+  return qb
+    .select({ total: sql<number>`(select count(*)::int from ${counted})`.as('total'), ...columns })
+    .from(sql`${pageOf($, chosen)} as page`)
+}, isCommon)
+
+/** The same page; no items if it takes more than {@link MOST_ROWS} to find it, which it reads no more of. */
+const selectFew = statement<Values, Row, Shape>(($, shape) => {
+  const chosen = JSON.parse(shape) as Chosen
+  const some = qb
+    .select({ wanted: sql`${wanted($, chosen) ?? sql`true`}`.as('wanted') })
+    .from(tasks)
+    .where(indexed($))
+    .limit(MOST_ROWS + 1)
+    .as('some')
+  const counted = qb
+    .select({
+      read: sql`count(*)`.as('read'),
+      total: sql<number>`(count(*) filter (where wanted))::int`.as('total'),
+    })
+    .from(some)
+    .as('counted')
+  const isFew = sql`read <= ${sql.raw(String(MOST_ROWS))}`
+  const found = sql`${counted}, lateral ${pageOf($, chosen, isFew)} as page`
+  return qb
+    .select({
+      total: sql<number>`total`.as('total'),
+      ...columns,
+      items: sql<Json<Task[]> | null>`case when ${isFew} then items end`.as('items'),
+    })
+    .from(found)
+}, isCommon)
+
+const run =
+  (select: Statement<Values, Row, Shape>) =>
+  async (
+    db: StoreDb,
+    caller: Caller,
+    query: TaskListQuery,
+    after?: Position,
+  ): Promise<Found<Task> | undefined> => {
+    const { sort_by, order, ready, fields } = query
+    const shape = JSON.stringify({
+      sort_by,
+      order,
+      ready,
+      // In one order, so that the same fields are the same statement.
+      fields: fields && TASK_FIELDS.filter((name) => name === 'id' || fields.includes(name)),
+    } satisfies Chosen)
+    const [found] = await select(db, valuesOf(caller, query, after), shape)
+    const { items, total, last_id, last_key } = found!
+    if (items === null) return undefined
+    return { items, total, last: last_id === null ? undefined : { key: last_key, id: last_id } }
+  }
+
+const valuesOf = (
+  caller: Caller,
+  { status, priority, session_id, batch_id, claimed_by, page, limit, ...query }: TaskListQuery,
+  after?: Position,
+): Values => ({
+  session_id,
+  batch_id,
+  claimed_by,
+  ...(status?.length === 1 ? { status: status[0] } : { statuses: status && `{${status}}` }),
+  priorities: priority && `{${priority}}`,
+  due_before: query.due_before && toTimestamp(query.due_before),
+  due_after: query.due_after && toTimestamp(query.due_after),
+  updated_since: query.updated_since && toTimestamp(query.updated_since),
+  words: query.q === undefined ? undefined : JSON.stringify(patternsOf(query.q)),
+  after_id: after?.id,
+  after_key: after?.key ?? undefined,
+  limit,
+  offset: (page - 1) * limit,
+  ...visibleTo(caller),
+})
+
+/** Patterns for the words of a search: `%` and `_` stand for themselves. */
+const patternsOf = (q: string): string[] =>
+  q
+    .split(/\s+/)
+    .filter((word) => word !== '')
+    .map((word) => `%${word.replace(/[\\%_]/g, '\\$&')}%`)
+
+/** A page of all tasks that pass the filters. */
+export const listAll = run(selectPage)
+
+/** The same; undefined if more than {@link MOST_ROWS} tasks would be read. */
+export const listFew = run(selectFew)
+
+/** Whether a text can be the sort key of a task. */
+export function isSortKey(sort_by: SortBy, key: string | null): boolean {
+  const column = tasks[sort_by]
+  if (key === null) return !column.notNull
+  return column.enumValues === undefined
+    ? toTimestamp(key) !== undefined
+    : (column.enumValues as string[]).includes(key)
+}
