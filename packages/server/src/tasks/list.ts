@@ -2,7 +2,7 @@
 import { and, eq, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import type { StoreDb } from '../db/database.js'
 import type { Json } from '../db/json.js'
-import { identifiers, isOwn, ordering, timestamp, type Visible, visibleTo } from '../db/sql.js'
+import { identifiers, isOwn, named, ordering, timestamp, type Visible, visibleTo } from '../db/sql.js'
 import { qb, type Statement, statement } from '../db/statement.js'
 import { tasks } from '../db/tables.js'
 import { MOST_ROWS } from '../http/admission.js'
@@ -100,32 +100,34 @@ const keyOf = (sort_by: SortBy): SQL => {
   return column.getSQLType().startsWith('timestamp') ? timestamp(column).sql : sql`${column}::text`
 }
 
-/** The aggregates of a page: its items, and the last one if others follow. */
+/**
+ * The aggregates of a page: its items, and the last one if others follow. Fields are written after the sort: as JSON, times cost
+ * more than all else.
+ */
 const pageOf = ($: Placeholders, chosen: Chosen, isAllowed?: SQL) => {
   const { sort_by, order, fields } = chosen
   const all = taskFields()
   const names = (fields ?? TASK_FIELDS) as (keyof Task)[]
-  const page = qb
-    .select({
-      ...Object.fromEntries(names.map((name) => [name, all[name]])),
-      page_id: sql`${tasks.id}::text`.as('page_id'),
-      page_key: sql`${keyOf(sort_by)}`.as('page_key'),
-    })
+  const rows = qb
+    .select()
     .from(tasks)
     .where(and(indexed($), wanted($, chosen), isAfter($, chosen), isAllowed))
     .orderBy(...ordering(tasks[sort_by], tasks.id, order))
     // One more, to know whether others follow.
     .limit(sql`${$.limit}::int + 1` as never)
     .offset($.offset as Placeholder)
-    .as('page')
+    .as('tasks')
+  const chosenFields = Object.fromEntries(names.map((name) => [name, all[name]]))
+  const page = sql`(
+    select ${named(chosenFields)}, ${tasks.id}::text as page_id, ${keyOf(sort_by)} as page_key, row_number() over () as place
+    from ${rows}) as page`
   const isLast = sql`count(*) > ${$.limit}::int`
   const last = (name: string) =>
     sql`case when ${isLast} then max(${sql.identifier(name)}) filter (where place = ${$.limit}::int) end`
   return sql`(
     select coalesce(json_agg(item) filter (where place <= ${$.limit}::int), '[]')::text as items,
            ${last('page_id')} as last_id, ${last('page_key')} as last_key
-    from (select *, row_number() over () as place from ${page}) as page,
-         lateral (select ${identifiers(names)}) as item)`
+    from ${page}, lateral (select ${identifiers(names)}) as item)`
 }
 
 const columns = {
