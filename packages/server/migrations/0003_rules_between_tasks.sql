@@ -1,6 +1,6 @@
 -- minimum server: 0000
 -- Rules between rows, which hold whoever writes. The row triggers have conditions, so that they cost tasks without blockers
--- and without a lease nothing.
+-- and without a lease little. The conditions are short: PostgreSQL reads and plans them anew for each statement.
 
 -- Whether one of the tasks is not completed. `done` counts as completed. In a function, because a subquery would be prepared
 -- for every statement that reads a task; one by one, because plpgsql plans `= any(…)` anew for each array.
@@ -19,14 +19,16 @@ END $$;
 -- A lease ends with its last column, and when the task is not in progress any more.
 CREATE FUNCTION end_lease() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  new.claimed_by := NULL;
-  new.lease_token := NULL;
-  new.lease_expires_at := NULL;
+  IF new.lease_token IS NULL OR new.status <> 'in_progress' THEN
+    new.claimed_by := NULL;
+    new.lease_token := NULL;
+    new.lease_expires_at := NULL;
+  END IF;
   RETURN new;
 END $$;
 --> statement-breakpoint
 CREATE TRIGGER end_lease BEFORE UPDATE ON tasks FOR EACH ROW
-WHEN (old.lease_token IS NOT NULL AND (new.lease_token IS NULL OR new.status <> 'in_progress'))
+WHEN (old.lease_token IS NOT NULL)
 EXECUTE FUNCTION end_lease();
 --> statement-breakpoint
 -- A task is not begun, claimed or completed before its blockers are completed: SQLSTATE AK001, with the task and its open
@@ -36,6 +38,10 @@ EXECUTE FUNCTION end_lease();
 CREATE FUNCTION check_blockers() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE open_blockers json;
 BEGIN
+  IF new.status = 'pending' OR current_setting('aklp.check_blockers', true) = 'off'
+    OR (tg_op = 'UPDATE' AND new.status = old.status AND new.attempts = old.attempts) THEN
+    RETURN NULL;
+  END IF;
   SELECT json_agg(json_build_object('id', id, 'key', key, 'title', title, 'status', status)
                   ORDER BY array_position(new.blocked_by, id))
   INTO open_blockers FROM tasks
@@ -49,14 +55,8 @@ BEGIN
   RETURN NULL;
 END $$;
 --> statement-breakpoint
-CREATE TRIGGER check_blockers_of_new AFTER INSERT ON tasks FOR EACH ROW
-WHEN (new.blocked_by <> '{}' AND new.status <> 'pending'
-      AND current_setting('aklp.check_blockers', true) IS DISTINCT FROM 'off')
-EXECUTE FUNCTION check_blockers();
---> statement-breakpoint
-CREATE TRIGGER check_blockers AFTER UPDATE ON tasks FOR EACH ROW
-WHEN (new.blocked_by <> '{}' AND new.status <> 'pending'
-      AND (new.status <> old.status OR new.attempts <> old.attempts))
+CREATE TRIGGER check_blockers AFTER INSERT OR UPDATE ON tasks FOR EACH ROW
+WHEN (new.blocked_by <> '{}')
 EXECUTE FUNCTION check_blockers();
 --> statement-breakpoint
 -- A deleted task blocks nothing.
@@ -89,12 +89,16 @@ BEGIN
   RETURN target;
 END $$;
 --> statement-breakpoint
--- Merges patches one after the other.
-CREATE FUNCTION json_merge_patches(target jsonb, patches jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+-- Merges patches into the metadata of a task, one after the other. It has at most 8 KiB as compact JSON, which jsonb itself is
+-- not: its text has a space after each comma and colon. Not a check of the table, which would cost every write.
+CREATE FUNCTION merge_metadata(metadata jsonb, patches jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE patch jsonb;
 BEGIN
   FOR patch IN SELECT value FROM jsonb_array_elements(patches) LOOP
-    target := json_merge_patch(target, patch);
+    metadata := json_merge_patch(metadata, patch);
   END LOOP;
-  RETURN target;
+  IF octet_length(metadata::text) > 16384 OR octet_length(json_strip_nulls(metadata::json)::text) > 8192 THEN
+    RAISE check_violation USING CONSTRAINT = 'tasks_metadata_size', MESSAGE = 'the metadata is too large';
+  END IF;
+  RETURN metadata;
 END $$;

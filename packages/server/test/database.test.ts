@@ -59,7 +59,7 @@ async function failure(t: Test, opening: Promise<Database>): Promise<string> {
 
 /** Makes a database that of the release before plans and claims, which had two migrations. */
 const UNDO_PLANS = [
-  `drop function has_open_blocker, end_lease, check_blockers, remove_blockers, json_merge_patch, json_merge_patches cascade`,
+  `drop function has_open_blocker, end_lease, check_blockers, remove_blockers, json_merge_patch, merge_metadata cascade`,
   `alter table tasks drop column key, drop column blocked_by, drop column not_before, drop column attempts,
     drop column claimed_by, drop column lease_token, drop column lease_expires_at, drop column result, drop column metadata`,
   `alter table batches drop column metadata`,

@@ -59,7 +59,7 @@ export function statement<
   const buildVariant = (values: Values, shape: Shape): Variant => {
     const given = Object.entries(values).filter(([, value]) => value !== undefined)
     const $ = Object.fromEntries(given.map(([name]) => [name, sql.placeholder(name)])) as Placeholders<Values>
-    const { sql: text, params } = build($, shape).toSQL()
+    const { text, params } = shared(build($, shape).toSQL())
     const names = params.map(placeholderOf) as (keyof Values | undefined)[]
     return {
       text,
@@ -79,6 +79,17 @@ export function statement<
     }
     return db.run(variant.text, variant.parameters(values), variant.prepare) as Promise<Row[]>
   }
+}
+
+/** The query with one parameter for each placeholder: Drizzle numbers each mention anew, and the driver would send each. */
+function shared({ sql, params }: { sql: string; params: unknown[] }) {
+  const distinct: unknown[] = []
+  const numbers = params.map((parameter) => {
+    const name = placeholderOf(parameter)
+    const known = distinct.findIndex((other) => name !== undefined && placeholderOf(other) === name)
+    return known === -1 ? distinct.push(parameter) : known + 1
+  })
+  return { text: sql.replace(/\$(\d+)/g, (_, number) => `$${numbers[number - 1]}`), params: distinct }
 }
 
 /** The name of the placeholder that a parameter stands for; undefined for a value. */

@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 
 /** Limits of a free-form object. */
 export interface FreeForm {
-  /** Most bytes as compact JSON in UTF-8. */
+  /** Most bytes as compact JSON in UTF-8. A number with a negative exponent counts as 102. */
   maxBytes: number
   /** Most characters of a name, at every level. */
   maxNameLength: number
@@ -34,7 +34,7 @@ export const FreeFormObject = (
 export function freeFormMistake(limits: FreeForm, value: unknown): string | undefined {
   const mistake = mistakeIn(value, limits, 1)
   if (mistake !== undefined) return mistake
-  const bytes = Buffer.byteLength(JSON.stringify(value))
+  const bytes = Buffer.byteLength(withAllDigits(value))
   if (bytes > limits.maxBytes) return `must have at most ${limits.maxBytes} bytes as JSON, has ${bytes}`
   return undefined
 }
@@ -58,6 +58,15 @@ function mistakeIn(value: unknown, limits: FreeForm, depth: number): string | un
 
 const isStorable = (text: string) => text.isWellFormed() && !text.includes('\0')
 const TEXT = 'must not contain NUL characters or unpaired surrogates'
+
+/** A value as JSON, with numbers as PostgreSQL writes them: 1e-90 has 91 digits there. */
+function withAllDigits(value: unknown): string {
+  const json = JSON.stringify(value)
+  if (!/\de-\d/.test(json)) return json
+  return JSON.stringify(value, (_, member) =>
+    typeof member === 'number' && /e-/.test(String(member)) ? member.toFixed(100) : member,
+  )
+}
 
 /** JSON.parse has rounded larger integers, and made Infinity of what is beyond a double. PostgreSQL writes out all digits. */
 const isExact = (value: number) =>

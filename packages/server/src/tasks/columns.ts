@@ -71,8 +71,12 @@ export const taskFields = (blocked: SQL = hasOpenBlocker()) =>
     list.filter(([, column]) => !('hidden' in column)).map((entry) => read(entry, blocked)),
   ) as Record<keyof Task, SQL.Aliased<string>>
 
+export type Changeable = keyof Row & keyof TaskUpdate
+
 /** The names of the columns that callers can change. */
-export const changeable = stored.filter(([, column]) => column.changeable).map(([name]) => name)
+export const changeable = stored.filter(([, column]) => column.changeable).map(([name]) => name as Changeable)
+
+export const isChangeable = (name: string): name is Changeable => changeable.includes(name as Changeable)
 
 /** The names of those that are timestamps. */
 export const changeableTimestamps = changeable.filter(

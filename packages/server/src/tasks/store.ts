@@ -3,26 +3,19 @@
  * task between a read and a write, and no transaction stays open. A store is cheap to make, also in a transaction: the statements are shared.
  */
 
-import { and, eq, getTableColumns, type Placeholder, type SQL, sql, type WithSubquery } from 'drizzle-orm'
+import { and, eq, getTableColumns, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import type { StoreDb } from '../db/database.js'
 import { newId } from '../db/ids.js'
 import { fieldsAsJson, type Json, rowAsJson, toJson, type Versioned } from '../db/json.js'
-import { columnsOf, isOwn, timestamp, type Visible, visibleTo } from '../db/sql.js'
+import { columnsOf, isOwn, named, timestamp, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { tasks } from '../db/tables.js'
 import type { Caller } from '../http/caller.js'
 import type { Position } from '../http/cursor.js'
 import type { Found } from '../http/paging.js'
 import { toTimestamp } from '../http/timestamp.js'
-import {
-  type Creation,
-  claim,
-  type Idempotency,
-  type Once,
-  type OnceValues,
-  unclaimed,
-} from '../idempotency/record.js'
-import { changeable, changeableTimestamps, taskFields } from './columns.js'
+import { type Creation, claim, type Idempotency, type Once, type OnceValues } from '../idempotency/record.js'
+import { type Changeable, changeable, changeableTimestamps, isChangeable, taskFields } from './columns.js'
 import { assertDependencies, lockDependencies } from './dependencies.js'
 import { listAll, listFew } from './list.js'
 import type { Task, TaskCreate, TaskListQuery, TaskPatch, TaskPlan, TaskUpdate } from './schemas.js'
@@ -40,27 +33,40 @@ const now = sql`now()::timestamptz(3)`
 const completedAt = (status: SQL, kept: SQL, now: SQL) =>
   sql`case when ${status} = 'completed' then coalesce(${kept}, ${now}) end`
 
-/** What a new task does not take from its row of {@link newTask}. */
+/** The columns that a new task does not take from its row of {@link newTask}. */
 const initial: Partial<Record<string, SQL>> = {
+  attempts: sql`0`,
+  claimed_by: sql`null::text`,
+  lease_token: sql`null::uuid`,
+  lease_expires_at: sql`null::timestamptz`,
   completed_at: completedAt(sql`status`, sql`null`, now),
   created_at: now,
   updated_at: now,
-  blocked_by: sql`coalesce(blocked_by, '{}')`,
-  metadata: sql`coalesce(metadata, '{}')`,
-  attempts: sql`0`,
 }
 
-/** The tasks in the parameter `rows`, a JSON array of {@link newTask}, with all columns. */
-export const plannedTasks = (rows: Placeholder) => {
-  const columns = Object.values(getTableColumns(tasks)).map(({ name }) =>
-    initial[name] ? sql`${initial[name]} as ${sql.identifier(name)}` : sql.identifier(name),
-  )
-  return qb
-    .$with('planned', {})
-    .as(
-      sql`select ${sql.join(columns, sql`, `)} from jsonb_populate_recordset(null::${tasks}, ${rows}::jsonb)`,
-    )
+/** The columns that its row may lack, but the table may not. */
+const defaults: Partial<Record<string, SQL>> = {
+  blocked_by: sql`coalesce(blocked_by, '{}')`,
+  metadata: sql`coalesce(metadata, '{}')`,
 }
+
+/** Selects the tasks in the parameter `rows`, a JSON array of {@link newTask}, with all columns. */
+const plannedRows = (rows: Placeholder): SQL => {
+  const all = Object.values(getTableColumns(tasks))
+  // Only these, because reading a column from JSON takes time.
+  const given = all
+    .filter(({ name }) => initial[name] === undefined)
+    .map((column) => sql`${sql.identifier(column.name)} ${sql.raw(column.getSQLType())}`)
+  const columns = all.map(({ name }) => {
+    const value = initial[name] ?? defaults[name]
+    return value ? sql`${value} as ${sql.identifier(name)}` : sql.identifier(name)
+  })
+  return sql`
+    select ${sql.join(columns, sql`, `)} from jsonb_to_recordset(${rows}::jsonb) as row (${sql.join(given, sql`, `)})`
+}
+
+/** The same tasks as a subquery `planned`. */
+export const plannedTasks = (rows: Placeholder) => qb.$with('planned', {}).as(plannedRows(rows))
 
 /** Inserts the planned tasks, under a condition. */
 export const insertPlanned = (condition: SQL) =>
@@ -84,26 +90,30 @@ function inUtc<T extends TaskUpdate | TaskPlan>(task: T): T {
   return { ...task, ...utc }
 }
 
-const insertion = (rows: Placeholder, claimed: typeof unclaimed) => {
-  const planned = plannedTasks(rows)
+const insert = statement<{ rows: string }, Versioned<Task>>(($) =>
+  qb
+    .insert(tasks)
+    .select(plannedRows($.rows))
+    .returning({
+      json: fieldsAsJson<Task>(named(taskFields())),
+      version: sql<string>`${timestamp(tasks.updated_at).sql}`.as('version'),
+    }),
+)
+
+const insertOnce = statement<{ rows: string } & OnceValues, Versioned<Task>>(($) => {
+  const planned = plannedTasks($.rows)
   const task = qb.select(taskFields()).from(sql`planned as tasks`).as('task')
   const response = qb
     .$with('response')
     .as(qb.select({ json: rowAsJson<Task>(task), version: version(task.updated_at) }).from(task))
-  const { subqueries, isFirst } = claimed(response)
+  const { subqueries, isFirst } = claim(response, $)
   const created = qb.$with('created').as(insertPlanned(isFirst))
   return qb
     .with(planned, response, ...subqueries, created)
     .select({ json: response.json, version: response.version })
     .from(response)
     .where(isFirst)
-}
-
-const insert = statement<{ rows: string }, Versioned<Task>>(($) => insertion($.rows, unclaimed))
-
-const insertOnce = statement<{ rows: string } & OnceValues, Versioned<Task>>(($) =>
-  insertion($.rows, (response) => claim(response, $)),
-)
+})
 
 const select = statement<{ id: string } & Visible, Versioned<Task>>(($) => {
   const task = qb
@@ -114,86 +124,27 @@ const select = statement<{ id: string } & Visible, Versioned<Task>>(($) => {
   return qb.select({ json: rowAsJson<Task>(task), version: version(task.updated_at) }).from(task)
 })
 
-/**
- * Locks the chosen rows and changes each by its patch. Rows are locked in the order of their ids, whatever the
- * order of the call: two calls that name the same tasks wait for each other, and never in a circle.
- *
- * `new` is the row with the patch laid over it: a field that the patch lacks keeps its value, a null clears it. It is
- * computed from the row as it is once locked, so that a change by another caller meanwhile is kept.
- *
- * @param patch A {@link toPatch} as JSON.
- * @param options.keepsLease Whether the worker of a claim changes the task. Any other change of the status ends the lease.
- * @param options.blocked Whether a changed task has an open blocker, if the statement may change blockers as well.
- */
-const change = (
-  chosen: SQL | undefined,
-  patch: SQL,
-  { keepsLease, blocked }: { keepsLease?: unknown; blocked?: SQL },
-  ...given: WithSubquery[]
-) => {
-  const merged = sql`jsonb_build_object('metadata', json_merge_patches(${tasks.metadata}, ${patch} -> 'metadata'))`
-  const target = qb.$with('target').as(
-    qb
-      .select({
-        id: tasks.id,
-        new: sql`jsonb_populate_record(${tasks},
-          case when ${patch} ? 'metadata' then ${patch} || ${merged} else ${patch} end)`.as('new'),
-        changed: sql`${patch} <> '{}'`.as('changed'),
-        sets_status: sql`${patch} ? 'status'`.as('sets_status'),
-      })
-      .from(tasks)
-      .where(chosen)
-      .orderBy(tasks.id)
-      .for('no key update'),
-  )
-  const field = (name: string) => sql`(target.new).${sql.identifier(name)}`
-  // It rises by a millisecond at least, also if two changes fall into the same one.
-  const later = sql`greatest(now(), ${field('updated_at')} + interval '1 millisecond')`
-  const updated = qb.$with('updated').as(
-    qb
-      .update(tasks)
-      .set({
-        ...Object.fromEntries(changeable.map((name) => [name, field(name)])),
-        // A trigger clears the other columns of the lease.
-        ...(!keepsLease && {
-          lease_token: sql`case when not target.sets_status then ${field('lease_token')} end`,
-        }),
-        completed_at: completedAt(field('status'), field('completed_at'), later),
-        updated_at: sql`case when target.changed then ${later} else ${field('updated_at')} end`,
-      })
-      .from(target)
-      .where(eq(tasks.id, target.id))
-      .returning({
-        ...taskFields(blocked && sql`false`),
-        // It had no completed_at to keep.
-        became_completed:
-          sql<boolean>`${field('status')} = 'completed' and ${field('completed_at')} is null`.as(
-            'became_completed',
-          ),
-      }),
-  )
-  const fields = Object.keys(taskFields()).map((name) =>
-    name === 'is_ready' && blocked
-      ? sql`is_ready and not (${blocked}) as is_ready`
-      : sql`${sql.identifier(name)}`,
-  )
-  return qb
-    .with(...given, target, updated)
-    .select({
-      id: updated.id,
-      json: fieldsAsJson<Task>(sql.join(fields, sql`, `)),
-      version: version(updated.updated_at),
-      becameCompleted: sql<boolean>`${updated.became_completed}`.as('becameCompleted'),
-    })
-    .from(updated)
+/** How the row of a task is changed. */
+interface Change {
+  /** The value of a column afterwards, as far as the caller chooses it. */
+  chosen: (name: keyof typeof tasks.$inferSelect) => SQL
+  /** Whether the caller sets the status, and whether anything. */
+  setsStatus: SQL
+  setsAny: SQL
 }
 
-/** Whether a task in `updated` has an open blocker, when all of them are changed. */
-const isBlockedAfterwards = sql`
-  updated.blocked_by <> '{}' and exists (
-    select from ${tasks} as blocker where blocker.id = any(updated.blocked_by) and
-      case when blocker.id in (select id from updated) then blocker.id in (select id from updated where status <> 'completed')
-           else blocker.status <> 'completed' end)`
+/** What a change sets. Any change of the status ends the lease, unless the worker that holds it makes the change. */
+function assignments({ chosen, setsStatus, setsAny }: Change, keepsLease: boolean) {
+  // It rises by a millisecond at least, also if two changes fall into the same one.
+  const later = sql`greatest(now(), ${chosen('updated_at')} + interval '1 millisecond')`
+  return {
+    ...Object.fromEntries(changeable.map((name) => [name, chosen(name)])),
+    // A trigger clears the other columns of the lease.
+    ...(!keepsLease && { lease_token: sql`case when not ${setsStatus} then ${chosen('lease_token')} end` }),
+    completed_at: completedAt(chosen('status'), chosen('completed_at'), later),
+    updated_at: sql`case when ${setsAny} then ${later} else ${chosen('updated_at')} end`,
+  }
+}
 
 interface Changed extends Versioned<Task> {
   id: string
@@ -216,22 +167,114 @@ const byIdAndConditions = ($: { [Name in keyof ById]: Placeholder | undefined })
     $.lease_token && eq(tasks.lease_token, $.lease_token),
   )
 
-const update = statement<ById & { patch: string }, Changed>(($) =>
-  change(byIdAndConditions($), sql`${$.patch}::jsonb`, { keepsLease: $.lease_token }),
-)
+/** Whether a task in `updated` has an open blocker, when all of them are changed. */
+const isBlockedAfterwards = sql`
+  updated.blocked_by <> '{}' and exists (
+    select from ${tasks} as blocker where blocker.id = any(updated.blocked_by) and
+      case when blocker.id in (select id from updated) then blocker.id in (select id from updated where status <> 'completed')
+           else blocker.status <> 'completed' end)`
 
+type Assigned = Record<Changeable, string | null>
+
+/** The values of an update: the names of the columns that it sets, as an array of PostgreSQL, and their values. */
+interface Assignment extends ById, Assigned {
+  given: string
+}
+
+const update = statement<Assignment, Changed>(($) => {
+  // The names are part of the statement, not parameters.
+  const isGiven = (name: Changeable) => sql`${sql.raw(`'${name}'`)} = any(${$.given}::text[])`
+  const change: Change = {
+    chosen: (name) => {
+      if (!isChangeable(name)) return sql`${tasks[name]}`
+      const value =
+        name === 'metadata' ? sql`merge_metadata(${tasks.metadata}, ${$.metadata}::jsonb)` : sql`${$[name]}`
+      return sql`case when ${isGiven(name)} then ${value} else ${tasks[name]} end`
+    },
+    setsStatus: isGiven('status'),
+    setsAny: sql`${$.given}::text[] <> '{}'`,
+  }
+  return qb
+    .update(tasks)
+    .set(assignments(change, $.lease_token !== undefined))
+    .where(byIdAndConditions($))
+    .returning({
+      id: sql<string>`${tasks.id}`.as('id'),
+      json: fieldsAsJson<Task>(named(taskFields())),
+      version: sql<string>`${timestamp(tasks.updated_at).sql}`.as('version'),
+      // It would be earlier if it had been completed before.
+      becameCompleted: sql<boolean>`
+        ${$.given}::text[] <> '{}' and ${tasks.completed_at} is not distinct from ${tasks.updated_at}`.as(
+        'becameCompleted',
+      ),
+    })
+})
+
+/**
+ * Rows are locked in the order of their ids, whatever the order of the call: two calls that name the same tasks wait for
+ * each other, and never in a circle.
+ *
+ * `new` is the row with its patch laid over it: a field that the patch lacks keeps its value, a null clears it. It is
+ * computed from the row as it is once locked, so that a change by another caller meanwhile is kept.
+ */
 const updateMany = statement<{ patches: string } & Visible, Changed>(($) => {
-  const patches = qb
+  const given = qb
     .$with('given', { patches: sql`patches`.as('patches') })
     .as(sql`select ${$.patches}::jsonb as patches`)
-  // The planner expects few ids of an array: it looks them up in the index where a join would make it read a whole table
-  // of ten thousand rows.
-  const chosen = and(
-    sql`${tasks.id} = any(array(select jsonb_object_keys(patches)::uuid from given))`,
-    isOwn(tasks.session_id, $.own_sessions),
-  )
   const patch = sql`((select patches from given) -> ${tasks.id}::text)`
-  return change(chosen, patch, { blocked: isBlockedAfterwards }, patches)
+  const merged = sql`jsonb_build_object('metadata', merge_metadata(${tasks.metadata}, ${patch} -> 'metadata'))`
+  const target = qb.$with('target').as(
+    qb
+      .select({
+        id: tasks.id,
+        new: sql`jsonb_populate_record(${tasks},
+          case when ${patch} ? 'metadata' then ${patch} || ${merged} else ${patch} end)`.as('new'),
+        sets_any: sql`${patch} <> '{}'`.as('sets_any'),
+        sets_status: sql`${patch} ? 'status'`.as('sets_status'),
+      })
+      .from(tasks)
+      .where(
+        and(
+          // The planner expects few ids of an array: it looks them up in the index where a join would make it read a whole
+          // table of ten thousand rows.
+          sql`${tasks.id} = any(array(select jsonb_object_keys(patches)::uuid from given))`,
+          isOwn(tasks.session_id, $.own_sessions),
+        ),
+      )
+      .orderBy(tasks.id)
+      .for('no key update'),
+  )
+  const chosen = (name: string) => sql`(target.new).${sql.identifier(name)}`
+  const change: Change = { chosen, setsStatus: sql`target.sets_status`, setsAny: sql`target.sets_any` }
+  const updated = qb.$with('updated').as(
+    qb
+      .update(tasks)
+      .set(assignments(change, false))
+      .from(target)
+      .where(eq(tasks.id, target.id))
+      .returning({
+        ...taskFields(sql`false`),
+        // It had no completed_at to keep.
+        became_completed:
+          sql<boolean>`${chosen('status')} = 'completed' and ${chosen('completed_at')} is null`.as(
+            'became_completed',
+          ),
+      }),
+  )
+  const fields = Object.keys(taskFields()).map((name) =>
+    name === 'is_ready'
+      ? sql`is_ready and not (${isBlockedAfterwards}) as is_ready`
+      : sql`${sql.identifier(name)}`,
+  )
+  return qb
+    .with(given, target, updated)
+    .select({
+      id: updated.id,
+      json: fieldsAsJson<Task>(sql.join(fields, sql`, `)),
+      version: version(updated.updated_at),
+      becameCompleted: sql<boolean>`${updated.became_completed}`.as('becameCompleted'),
+    })
+    .from(updated)
 })
 
 const remove = statement<ById, { id: string }>(($) =>
@@ -342,12 +385,7 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency) {
       changes: TaskUpdate,
       conditions: Conditions = {},
     ): Promise<Changed | undefined> {
-      const values = {
-        id,
-        patch: toJson(toPatch(changes)),
-        ...conditionValues(conditions),
-        ...visibleTo(caller),
-      }
+      const values = { id, ...assignment(changes), ...conditionValues(conditions), ...visibleTo(caller) }
       const [task] = await changing(caller, new Map([[id, changes]]), (db) => update(db, values))
       return task
     },
@@ -391,6 +429,17 @@ const toPatch = ({ metadata, ...changes }: TaskUpdate): Patch => ({
   ...inUtc(changes),
   ...(metadata && { metadata: [metadata] }),
 })
+
+/** Changes as the values of {@link update}. */
+function assignment(changes: TaskUpdate): Assigned & { given: string } {
+  const { blocked_by, metadata, ...others } = inUtc(changes)
+  const given: Partial<Assigned> = others
+  if (blocked_by) given.blocked_by = `{${blocked_by}}`
+  if (metadata) given.metadata = toJson([metadata])
+  return { ...unassigned, ...given, given: `{${Object.keys(given)}}` }
+}
+
+const unassigned = Object.fromEntries(changeable.map((name) => [name, null])) as Assigned
 
 /** One patch for each id, as if those for the same id were applied one after the other. Ids in lower case. */
 function mergePatches(patches: TaskPatch[]) {

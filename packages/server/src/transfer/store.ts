@@ -75,6 +75,7 @@ const computed: Partial<Record<string, SQL>> = {
   metadata: sql`coalesce(metadata, '{}')`,
   // Nobody knows the token: the lease can expire, and its worker can resume the task.
   lease_token: sql`case when claimed_by is not null then gen_random_uuid() end`,
+  lease_expires_at: sql`case when claimed_by is not null then coalesce(lease_expires_at, now()) end`,
 }
 
 const allow = statement<Record<never, never>, { it: string }>(() =>
