@@ -6,8 +6,8 @@ import { and, eq, type Placeholder, type SQL, sql, type WithSubquery } from 'dri
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { StoreDb } from '../db/database.js'
 import { newId } from '../db/ids.js'
-import { type Json, toJson, type Versioned } from '../db/json.js'
-import { columnsOf, isOwn, named, ordering, plain, timestamp, type Visible, visibleTo } from '../db/sql.js'
+import { arrayAsText, type Json, notationOf, objectAsText, toJson, type Versioned } from '../db/json.js'
+import { columnsOf, isOwn, ordering, plain, timestamp, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { batches, tasks } from '../db/tables.js'
 import { MOST_ROWS } from '../http/admission.js'
@@ -22,11 +22,11 @@ import {
   type OnceValues,
   unclaimed,
 } from '../idempotency/record.js'
-import { taskFields } from '../tasks/columns.js'
+import { taskAsText } from '../tasks/columns.js'
 import { assertDependencies, resolveBlockers } from '../tasks/dependencies.js'
 import { progressOf } from '../tasks/progress.js'
 import { hasOpenBlocker } from '../tasks/ready.js'
-import type { TaskPlan } from '../tasks/schemas.js'
+import { TASK_FIELDS, type TaskPlan } from '../tasks/schemas.js'
 import { insertPlanned, newTask, plannedTasks } from '../tasks/store.js'
 import { BATCH_FIELDS, type Batch, type BatchCreate, type BatchListQuery } from './schemas.js'
 
@@ -48,25 +48,30 @@ export const batchColumns = {
  * @param fields The fields that are wanted: the tasks are read only for theirs.
  */
 const batchJson = (plan: SQL, fields: readonly (keyof Batch)[] = BATCH_FIELDS) => {
-  const own = Object.entries(batchColumns).filter(([name]) => fields.includes(name as keyof Batch))
-  const aggregates = {
+  const ofPlan: Record<string, SQL> = {
     progress: progressOf(sql`is_blocked`),
-    tasks: sql`coalesce(json_agg(task), '[]')`,
+    tasks: arrayAsText(taskAsText(TASK_FIELDS, sql`is_blocked`)),
   }
-  const ofPlan = Object.entries(aggregates).filter(([name]) => fields.includes(name as keyof Batch))
-  const columns = [named(Object.fromEntries(own)), ...ofPlan.map(([name]) => sql.identifier(name))]
+  const aggregates = Object.entries(ofPlan).filter(([name]) => fields.includes(name as keyof Batch))
   const aggregated = sql.join(
-    ofPlan.map(([name, value]) => sql`${value} as ${sql.identifier(name)}`),
+    aggregates.map(([name, value]) => sql`${value} as ${sql.identifier(name)}`),
     sql`, `,
   )
+  const json = objectAsText(
+    fields.map((name) => {
+      if (ofPlan[name])
+        return [name, { value: sql`${sql.identifier(name)}`, notation: 'plain', nullable: false }]
+      const column = batches[name as keyof typeof batchColumns]
+      const value = batchColumns[name as keyof typeof batchColumns].sql
+      return [name, { value, notation: notationOf(column), nullable: !column.notNull }]
+    }),
+  )
   const from =
-    ofPlan.length > 0 &&
+    aggregates.length > 0 &&
     sql` from (
-      select ${aggregated}
-      from (${plan}) as tasks, lateral (select ${named(taskFields(sql`is_blocked`))}) as task
+      select ${aggregated} from (${plan}) as tasks
     ) as plan`
-  return sql<Json<Batch>>`(
-    select row_to_json(batch)::text from (select ${sql.join(columns, sql`, `)}${from || undefined}) as batch)`
+  return sql<Json<Batch>>`(select ${json}${from || undefined})`
 }
 
 const planOf = sql`

@@ -1,5 +1,6 @@
 /** JSON text on its way from the database to the response. */
 import { type SQL, type Subquery, sql } from 'drizzle-orm'
+import type { PgColumn } from 'drizzle-orm/pg-core'
 
 declare const value: unique symbol
 
@@ -23,8 +24,69 @@ export const rowAsJson = <T>(row: Subquery) =>
 export const fieldsAsJson = <T>(fields: SQL) =>
   sql<Json<T>>`(select row_to_json(fields)::text from (select ${fields}) as fields)`.as('json')
 
-/** SQL for all rows of a subquery as a JSON array, in the order of the subquery; an empty array if there are none. */
-export const rowsAsJson = (rows: Subquery) => sql`coalesce(json_agg(${sql.identifier(rows._.alias)}), '[]')`
+/** How the text of a value becomes JSON: as it is, between quotes (if it never needs escapes), or as a JSON string or array. */
+type Notation = 'plain' | 'quoted' | 'escaped'
+
+/** A field as {@link objectAsText} writes it. */
+export interface TextField {
+  value: SQL
+  notation: Notation
+  nullable: boolean
+}
+
+const notations: Record<string, Notation> = { uuid: 'quoted', integer: 'plain', jsonb: 'plain' }
+
+/** How a column is written. */
+export const notationOf = (column: PgColumn): Notation => {
+  const type = column.getSQLType()
+  if (type.startsWith('timestamp') || column.enumValues !== undefined) return 'quoted'
+  return notations[type] ?? 'escaped'
+}
+
+/**
+ * SQL for an object as the text of JSON. For many rows: it takes four fifths of the time of `row_to_json`, which looks up the
+ * type of each column in each row.
+ */
+export function objectAsText(fields: [name: string, field: TextField][]): SQL {
+  const members = fields.map(([name, { value, notation, nullable }], nth) => {
+    const start = `${nth === 0 ? '{' : ','}"${name}":`
+    const text = {
+      plain: sql`${literal(start)} || (${value})::text`,
+      quoted: sql`${literal(`${start}"`)} || (${value})::text || '"'`,
+      escaped: sql`${literal(start)} || to_json(${value})::text`,
+    }[notation]
+    return nullable ? sql`coalesce(${text}, ${literal(`${start}null`)})` : sql`(${text})`
+  })
+  return sql`${concatenation(members)} || '}'`
+}
+
+/** Half by half: one after the other, the text so far would be copied for each. */
+function concatenation(texts: SQL[]): SQL {
+  if (texts.length <= 2) return sql.join(texts, sql` || `)
+  const half = texts.length >> 1
+  return sql`(${concatenation(texts.slice(0, half))}) || (${concatenation(texts.slice(half))})`
+}
+
+/** A constant of ours in a statement. */
+const literal = (text: string) => sql.raw(`'${text}'`)
+
+declare const item: unique symbol
+
+/** Items as JSON, separated by {@link SEPARATOR}: between brackets they are an array. */
+export type Lines<T> = string & { readonly [item]: T }
+
+/** JSON of PostgreSQL has no line breaks, so the last item of many can be found and taken off. */
+const SEPARATOR = ',\n'
+
+/** SQL that aggregates the texts of JSON objects, in the order of the rows; null if there are none. */
+export const linesOf = (json: SQL) => sql`string_agg(${json}, ${literal(SEPARATOR)})`
+
+/** The items as an array, without the last one if it belongs to the next page. */
+export const arrayOfLines = <T>(lines: Lines<T> | null, withoutLast: boolean) =>
+  `[${withoutLast ? lines!.slice(0, lines!.lastIndexOf(SEPARATOR)) : (lines ?? '')}]` as Json<T[]>
+
+/** SQL for an array of the same items as text. */
+export const arrayAsText = (json: SQL) => sql`'[' || coalesce(${linesOf(json)}, '') || ']'`
 
 /** A value as JSON. It must not be undefined, a function or a symbol, which JSON lacks. */
 export const toJson = <T>(value: T) => JSON.stringify(value) as Json<T>

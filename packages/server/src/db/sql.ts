@@ -3,9 +3,14 @@ import { getTableColumns, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 
 /** A timestamp as the API writes it. The database formats it, so that it stays text up to the response. */
+export const timestampAsText = (value: SQL) =>
+  sql`to_char(${value} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
+
+/** A column with timestamps. */
 export const timestamp = <T extends PgColumn>(column: T) =>
-  sql<T['_']['notNull'] extends true ? string : string | null>`
-    to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`.as(column.name)
+  (timestampAsText(sql`${column}`) as SQL<T['_']['notNull'] extends true ? string : string | null>).as(
+    column.name,
+  )
 
 /** A column as it is, read from its table or from rows with the same columns. */
 export const plain = <T extends PgColumn>(column: T) =>

@@ -1,5 +1,5 @@
 /** Cursors: where a walk through a list goes on. They hold the sort key and the id of an item that the caller has seen. */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { UUID } from './formats.js'
 
 /** A place in a list: after the item with this sort key and id. */
@@ -29,5 +29,4 @@ export function fromCursor(cursor: string, list: unknown): Position | undefined 
 }
 
 /** It need not be secret: whoever forges a cursor sees what the filters of the request find for that caller. */
-const digest = (...parts: unknown[]) =>
-  createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 16)
+const digest = (...parts: unknown[]) => hash('sha256', JSON.stringify(parts), 'base64url').slice(0, 16)

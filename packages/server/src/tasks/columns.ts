@@ -1,5 +1,7 @@
 /** The one list of a task's columns, from which every insert, select, update and export comes. */
 import { type SQL, sql } from 'drizzle-orm'
+import type { PgColumn } from 'drizzle-orm/pg-core'
+import { notationOf, objectAsText } from '../db/json.js'
 import { plain, timestamp } from '../db/sql.js'
 import { tasks } from '../db/tables.js'
 import { hasOpenBlocker, isReady } from './ready.js'
@@ -70,6 +72,22 @@ export const taskFields = (blocked: SQL = hasOpenBlocker()) =>
   Object.fromEntries(
     list.filter(([, column]) => !('hidden' in column)).map((entry) => read(entry, blocked)),
   ) as Record<keyof Task, SQL.Aliased<string>>
+
+/**
+ * The same fields as the text of a JSON object.
+ *
+ * @param names Those that are wanted.
+ */
+export const taskAsText = (names: readonly (keyof Task)[], blocked?: SQL): SQL => {
+  const fields = taskFields(blocked)
+  return objectAsText(
+    names.map((name) => {
+      const column: PgColumn | undefined = name in tasks ? tasks[name as keyof Row] : undefined
+      const notation = column ? notationOf(column) : 'plain'
+      return [name, { value: fields[name].sql, notation, nullable: column?.notNull === false }]
+    }),
+  )
+}
 
 export type Changeable = keyof Row & keyof TaskUpdate
 

@@ -1,8 +1,9 @@
 /** The statements that list tasks: each one reads a page, counts, and finds where the next page begins. */
 import { and, eq, type Placeholder, type SQL, sql } from 'drizzle-orm'
+import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { StoreDb } from '../db/database.js'
-import type { Json } from '../db/json.js'
-import { identifiers, isOwn, named, ordering, timestamp, type Visible, visibleTo } from '../db/sql.js'
+import { arrayOfLines, type Lines, linesOf } from '../db/json.js'
+import { isOwn, ordering, timestampAsText, type Visible, visibleTo } from '../db/sql.js'
 import { qb, type Statement, statement } from '../db/statement.js'
 import { tasks } from '../db/tables.js'
 import { MOST_ROWS } from '../http/admission.js'
@@ -10,7 +11,7 @@ import type { Caller } from '../http/caller.js'
 import type { Position } from '../http/cursor.js'
 import { type Found, MAX_COUNTED } from '../http/paging.js'
 import { toTimestamp } from '../http/timestamp.js'
-import { taskFields } from './columns.js'
+import { taskAsText } from './columns.js'
 import { hasOpenBlocker, isReady } from './ready.js'
 import { TASK_FIELDS, type Task, type TaskListQuery } from './schemas.js'
 
@@ -36,9 +37,12 @@ interface Values extends Visible {
 }
 
 interface Row {
-  /** Null if more than {@link MOST_ROWS} would be read. */
-  items: Json<Task[]> | null
   total: number
+  /** The items of the page and the next one, if there is one; null if there is none. */
+  lines: Lines<Task> | null
+  /** How many that are; null if more than {@link MOST_ROWS} tasks would be read to find them. */
+  count: number | null
+  /** The last item of the page, if it is full. */
   last_id: string | null
   last_key: string | null
 }
@@ -94,20 +98,15 @@ const isAfter = ($: Placeholders, { sort_by, order }: Chosen): SQL | undefined =
   return column.notNull ? follows : sql`(${follows} or ${column} is null)`
 }
 
-/** The sort key as text. */
-const keyOf = (sort_by: SortBy): SQL => {
-  const column = tasks[sort_by]
-  return column.getSQLType().startsWith('timestamp') ? timestamp(column).sql : sql`${column}::text`
-}
+/** A sort key as text. */
+const keyAsText = (column: PgColumn, key: SQL): SQL =>
+  column.getSQLType().startsWith('timestamp') ? timestampAsText(key) : sql`${key}::text`
 
 /**
- * The aggregates of a page: its items, and the last one if others follow. Fields are written after the sort: as JSON, times cost
- * more than all else.
+ * The aggregates of a page, as {@link Row} has them. Fields are written after the sort: as JSON, times cost more than all else.
  */
 const pageOf = ($: Placeholders, chosen: Chosen, isAllowed?: SQL) => {
   const { sort_by, order, fields } = chosen
-  const all = taskFields()
-  const names = (fields ?? TASK_FIELDS) as (keyof Task)[]
   const rows = qb
     .select()
     .from(tasks)
@@ -117,21 +116,16 @@ const pageOf = ($: Placeholders, chosen: Chosen, isAllowed?: SQL) => {
     .limit(sql`${$.limit}::int + 1` as never)
     .offset($.offset as Placeholder)
     .as('tasks')
-  const chosenFields = Object.fromEntries(names.map((name) => [name, all[name]]))
-  const page = sql`(
-    select ${named(chosenFields)}, ${tasks.id}::text as page_id, ${keyOf(sort_by)} as page_key, row_number() over () as place
-    from ${rows}) as page`
-  const isLast = sql`count(*) > ${$.limit}::int`
-  const last = (name: string) =>
-    sql`case when ${isLast} then max(${sql.identifier(name)}) filter (where place = ${$.limit}::int) end`
+  const last = (column: PgColumn) => sql`(array_agg(${column}))[${$.limit}::int]`
   return sql`(
-    select coalesce(json_agg(item) filter (where place <= ${$.limit}::int), '[]')::text as items,
-           ${last('page_id')} as last_id, ${last('page_key')} as last_key
-    from ${page}, lateral (select ${identifiers(names)}) as item)`
+    select ${linesOf(taskAsText(fields ?? TASK_FIELDS))} as lines, count(*)::int as count,
+           ${last(tasks.id)}::text as last_id, ${keyAsText(tasks[sort_by], last(tasks[sort_by]))} as last_key
+    from ${rows})`
 }
 
 const columns = {
-  items: sql<Json<Task[]> | null>`items`.as('items'),
+  lines: sql<Lines<Task> | null>`lines`.as('lines'),
+  count: sql<number | null>`count`.as('count'),
   last_id: sql<string | null>`last_id`.as('last_id'),
   last_key: sql<string | null>`last_key`.as('last_key'),
 }
@@ -187,7 +181,7 @@ const selectFew = statement<Values, Row, Shape>(($, shape) => {
     .select({
       total: sql<number>`total`.as('total'),
       ...columns,
-      items: sql<Json<Task[]> | null>`case when ${isFew} then items end`.as('items'),
+      count: sql<number | null>`case when ${isFew} then count end`.as('count'),
     })
     .from(found)
 }, isCommon)
@@ -209,9 +203,14 @@ const run =
       fields: fields && TASK_FIELDS.filter((name) => name === 'id' || fields.includes(name)),
     } satisfies Chosen)
     const [found] = await select(db, valuesOf(caller, query, after), shape)
-    const { items, total, last_id, last_key } = found!
-    if (items === null) return undefined
-    return { items, total, last: last_id === null ? undefined : { key: last_key, id: last_id } }
+    const { total, lines, count, last_id, last_key } = found!
+    if (count === null) return undefined
+    const hasMore = count > query.limit
+    return {
+      items: arrayOfLines(lines, hasMore),
+      total,
+      last: hasMore ? { key: last_key, id: last_id! } : undefined,
+    }
   }
 
 const valuesOf = (
