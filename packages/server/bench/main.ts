@@ -5,6 +5,8 @@
  *   --sizes 10000,1000000   number of tasks in the databases; with several sizes, also how each call scales
  *   --against URL           also measures another service with the same API; the created rows stay in its database
  *   --embedded              measures only the embedded database, beside PostgreSQL
+ *   --flat                  measures only how calls of a session and lists of everything scale with the sizes
+ *   --keep FOLDER           keeps the databases that --flat fills in this folder, and uses those that are there
  *   --claims                measures only claims, beside pg-boss and graphile-worker, and plans with dependencies
  *   --quick                 a trial run of a minute: the results are not meaningful and not saved
  */
@@ -19,6 +21,7 @@ import { calls, getTask } from './calls.js'
 import { measureClaims } from './claims.js'
 import { fill, fillOverHttp, readSessions } from './data.js'
 import { measureEmbedded } from './embedded.js'
+import { measureFlat } from './flat.js'
 import {
   assertSameResponses,
   atRate,
@@ -35,7 +38,14 @@ import {
   throughput,
 } from './measures.js'
 import { postgresSettings, startBaseline, startPostgres, startService } from './processes.js'
-import { claimsToMarkdown, embeddedToMarkdown, type Results, type Setting, toMarkdown } from './report.js'
+import {
+  claimsToMarkdown,
+  embeddedToMarkdown,
+  flatToMarkdown,
+  type Results,
+  type Setting,
+  toMarkdown,
+} from './report.js'
 
 const { values: options } = parseArgs({
   options: {
@@ -43,6 +53,8 @@ const { values: options } = parseArgs({
     against: { type: 'string' },
     embedded: { type: 'boolean', default: false },
     claims: { type: 'boolean', default: false },
+    flat: { type: 'boolean', default: false },
+    keep: { type: 'string' },
     quick: { type: 'boolean', default: false },
   },
 })
@@ -61,11 +73,14 @@ const progress = (line: string) => {
   console.error(`${Math.round((performance.now() - begin) / 1000)} s`.padStart(6), line)
 }
 
-const cluster = await startPostgres()
+const cluster = await startPostgres(options.keep)
 try {
   if (options.embedded) {
     const { setting, embedded } = await measureEmbeddedOnly()
     report(setting, { ...setting, embedded }, embeddedToMarkdown(setting, embedded), '-embedded')
+  } else if (options.flat) {
+    const { setting, flat } = await measureFlatOnly()
+    report(setting, { ...setting, flat }, flatToMarkdown(setting, flat, sizes), '-flat')
   } else if (options.claims) {
     const { setting, claims } = await measureClaimsOnly()
     report(setting, { ...setting, claims }, claimsToMarkdown(setting, claims), '-claims')
@@ -85,6 +100,21 @@ async function measureEmbeddedOnly() {
   await postgresql.server!.stop()
   await postgresql.sql!.end()
   return { setting, embedded }
+}
+
+async function measureFlatOnly() {
+  const services: Target[] = []
+  for (const size of sizes) {
+    progress(`a database with ${size} tasks`)
+    services.push(await openService(await cluster.newDatabase(`tasks_${size}`), size))
+  }
+  const flat = await measureFlat(services, effort, progress)
+  const setting = await settingOf(services[0]!)
+  for (const { server, sql } of services) {
+    await server!.stop()
+    await sql!.end()
+  }
+  return { setting, flat }
 }
 
 async function measureClaimsOnly() {
@@ -222,7 +252,8 @@ async function openService(database: string, size: number): Promise<Target> {
   // The service creates the tables.
   const server = await startService(database)
   const sql = postgres(database, { max: 2, onnotice: () => {} })
-  await fill(sql, size)
+  const [filled] = await sql`select exists (select from tasks) as kept`
+  if (!filled!.kept) await fill(sql, size)
   return {
     name: 'service',
     size,

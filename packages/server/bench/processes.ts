@@ -1,7 +1,7 @@
 /** The measured processes: PostgreSQL from the npm package, the built service, the baseline. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync, truncateSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -35,9 +35,10 @@ export const postgresSettings = {
   unix_socket_directories: '',
 }
 
-export async function startPostgres() {
+/** @param kept A folder whose databases are kept and used again. The user that runs PostgreSQL must be able to enter it. */
+export async function startPostgres(kept?: string) {
   const port = await freePort()
-  const databaseDir = join(folder, `postgresql-${port}`)
+  const databaseDir = kept ?? join(folder, `postgresql-${port}`)
   const output: string[] = []
   const cluster = new EmbeddedPostgres({
     databaseDir,
@@ -49,14 +50,18 @@ export async function startPostgres() {
     onError: (line) => output.push(String(line)),
   })
   try {
-    await cluster.initialise()
+    if (!existsSync(join(databaseDir, 'PG_VERSION'))) await cluster.initialise()
     await cluster.start()
   } catch (error) {
     throw new Error(`PostgreSQL did not start: ${error}\n${output.join('')}`)
   }
   return {
     async newDatabase(name: string): Promise<string> {
-      await cluster.createDatabase(name)
+      const client = cluster.getPgClient()
+      await client.connect()
+      const { rowCount } = await client.query('select from pg_database where datname = $1', [name])
+      await client.end()
+      if (rowCount === 0) await cluster.createDatabase(name)
       return `postgres://postgres:password@127.0.0.1:${port}/${name}`
     },
     start: () => cluster.start(),

@@ -1,6 +1,7 @@
 /** The results of a run, and their Markdown. */
 import type { ClaimResults } from './claims.js'
 import type { EmbeddedResults } from './embedded.js'
+import type { FlatResults } from './flat.js'
 import type { Measurement } from './load.js'
 import type { Effort, Spread } from './measures.js'
 
@@ -84,6 +85,38 @@ export const claimsToMarkdown = (setting: Setting, { ways, dependencies }: Claim
     table(
       ['create a batch of 10', 'per second', 'of one without', 'target'],
       [['with 10 dependencies', rates(dependencies.per_second), ratios(dependencies.of_without), '≥ 0.8']],
+    ),
+  ].join('\n\n')
+
+export const flatToMarkdown = (setting: Setting, { scoped, lists, bytes }: FlatResults, sizes: number[]) =>
+  [
+    ...heading(setting),
+    `### Calls of a session, ${sizes.map(count).join(' and ')} tasks`,
+    table(
+      [
+        'call',
+        `per second, ${count(sizes[0]!)}`,
+        `per second, ${count(sizes.at(-1)!)}`,
+        'times as long',
+        'target',
+      ],
+      scoped.map(({ call, from, to, times }) => [call, rates(from), rates(to), ratios(times), '≤ 1.3']),
+    ),
+    '### Lists of everything, alone, in milliseconds',
+    table(
+      ['list', ...sizes.map((size) => `${count(size)} tasks`), 'target'],
+      lists.map(({ list, limit, sizes }) => [
+        list,
+        ...sizes.map(({ alone }) => around(alone, fixed)),
+        limit ? `≤ ${limit}` : '',
+      ]),
+    ),
+    '### Bytes for a task',
+    table(
+      ['table or index', 'bytes'],
+      [...bytes, { relation: 'in all', bytes: bytes.reduce((sum, { bytes }) => sum + bytes, 0) }].map(
+        ({ relation, bytes }) => [relation, String(Math.round(bytes))],
+      ),
     ),
   ].join('\n\n')
 

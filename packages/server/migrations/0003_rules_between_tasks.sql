@@ -4,7 +4,7 @@
 
 -- Whether one of the tasks is not completed. `done` counts as completed. In a function, because a subquery would be prepared
 -- for every statement that reads a task; one by one, because plpgsql plans `= any(…)` anew for each array.
-CREATE FUNCTION has_open_blocker(blockers uuid[], done uuid DEFAULT NULL) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION has_open_blocker(blockers uuid[], done uuid DEFAULT NULL) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE blocker uuid;
 BEGIN
   FOREACH blocker IN ARRAY blockers LOOP

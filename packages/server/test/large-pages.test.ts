@@ -44,6 +44,18 @@ onEachDatabase(async (t, { call, database, plan }) => {
     }
   })
 
+  await t.test('the state of a session of more than 1000 tasks has the share of scans', async (t) => {
+    const { sessions } = storesOf(database)
+    const { session_id } = await plan(Array(500).fill({ title: 'a' }))
+    await plan(Array(500).fill({ title: 'a' }), session_id)
+    const small = await call('GET', `/sessions/${session_id}`)
+    t.same(JSON.parse((await sessions.getSmall(anonymous, session_id))!), small.body)
+    await call('POST', '/tasks', { title: 'a', session_id })
+    t.equal(await sessions.getSmall(anonymous, session_id), null)
+    const large = await call('GET', `/sessions/${session_id}?fields=title`)
+    t.match(large, { status: 200, body: { progress: { total: 1001, ready: 1001 }, next: { title: 'a' } } })
+  })
+
   await t.test('a page of batches larger than 8 MiB returns 422 with a limit that fits', async (t) => {
     const session_id = randomUUID()
     // The JSON in the response has twice the bytes of the stored text.

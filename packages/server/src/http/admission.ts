@@ -19,7 +19,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /**
      * What the route costs. Required for routes behind {@link admission}; all others are `none`. If it depends on the request,
-     * the handler of an ordinary one may return {@link needsScan}.
+     * it is a function, and the handler of an ordinary one may return {@link needsScan}.
      */
     load?: Load | ((request: FastifyRequest) => Load)
   }

@@ -1,5 +1,6 @@
 /** The operations on sessions over HTTP. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { needsScan } from '../http/admission.js'
 import { commonProblems, problems } from '../http/problem.js'
 import { oneOf, success } from '../http/schemas.js'
 import { SessionFieldsState, SessionParams, SessionQuery, SessionState } from './schemas.js'
@@ -9,7 +10,8 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<{ store: SessionStore }> =
   app.get(
     '/:session_id',
     {
-      config: { load: 'ordinary' },
+      // A function, because the handler may ask for more.
+      config: { load: () => 'ordinary' },
       schema: {
         operationId: 'getSession',
         tags: ['sessions'],
@@ -24,6 +26,10 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<{ store: SessionStore }> =
         },
       },
     },
-    async ({ caller, params, query }) => store.get(caller, params.session_id, query),
+    async (request) => {
+      const { caller, params, query, load } = request
+      const get = load === 'scan' ? store.get : store.getSmall
+      return (await get(caller, params.session_id, query)) ?? needsScan(request)
+    },
   )
 }

@@ -5,6 +5,7 @@ import type { Json } from '../db/json.js'
 import { isOwn, named, timestamp, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { batches, tasks } from '../db/tables.js'
+import { MOST_ROWS } from '../http/admission.js'
 import type { Caller } from '../http/caller.js'
 import { taskFields } from '../tasks/columns.js'
 import { progressOf } from '../tasks/progress.js'
@@ -24,11 +25,12 @@ const listed = (names: readonly string[], condition: SQL, order: SQL, limit: num
     ) as task)`
 }
 
-/** The fields of tasks that are wanted, separated by commas; all if it is empty. */
-type Fields = string
+/** Whether any number of tasks may be read, and the fields of tasks that are wanted, separated by commas; all if there are none. */
+type Shape = `${'few' | 'any'} ${string}`
 
-const select = statement<{ session_id: string } & Visible, { json: Json<SessionState> }, Fields>(
-  ($, fields) => {
+const select = statement<{ session_id: string } & Visible, { json: Json<SessionState> | null }, Shape>(
+  ($, shape) => {
+    const [number, fields] = shape.split(' ') as ['few' | 'any', string]
     const names = fields === '' ? TASK_FIELDS : fields.split(',')
     const ofSession = and(eq(tasks.session_id, $.session_id), isOwn(tasks.session_id, $.own_sessions))
     const latest = qb
@@ -51,27 +53,39 @@ const select = statement<{ session_id: string } & Visible, { json: Json<SessionS
         select ${batches.id} as id, ${batches.reason} as reason, ${timestamp(batches.created_at).sql} as created_at,
           (select ${progressOf(isBlocked)} from session_tasks as tasks where ${tasks.batch_id} = ${batches.id}) as progress
         from ${latest}) as batch) as latest_batch`
+    const json = sql`(select row_to_json(session)::text from (${session}) as session)`
+    const some = qb
+      .select({ id: tasks.id })
+      .from(tasks)
+      .where(ofSession)
+      .limit(MOST_ROWS + 1)
+      .as('some')
+    // A subquery in a case is run only if it is needed.
+    const jsonIfFew = sql`case when (select count(*) from ${some}) <= ${sql.raw(String(MOST_ROWS))} then ${json} end`
     return qb
-      .select({ json: sql<Json<SessionState>>`row_to_json(session)::text`.as('json') })
-      .from(sql`(${session}) as session`)
+      .select({ json: sql<Json<SessionState> | null>`${number === 'few' ? jsonIfFew : json}`.as('json') })
+      .from(sql`(values (1)) as one`)
   },
-  (_, fields) => fields === '',
+  (_, shape) => shape.endsWith(' '),
 )
 
 export type SessionStore = ReturnType<typeof createSessionStore>
 
 /** Every function sees the sessions of the caller; any other looks unused. */
 export function createSessionStore(db: StoreDb) {
-  return {
-    async get(
-      caller: Caller,
-      session_id: string,
-      { fields }: SessionQuery = {},
-    ): Promise<Json<SessionState>> {
+  const run =
+    (number: 'few' | 'any') =>
+    async (caller: Caller, session_id: string, { fields }: SessionQuery = {}) => {
       // In one order, so that the same fields are the same statement.
       const names = fields && TASK_FIELDS.filter((name) => name === 'id' || fields.includes(name))
-      const [session] = await select(db, { session_id, ...visibleTo(caller) }, `${names ?? ''}`)
+      const [session] = await select(db, { session_id, ...visibleTo(caller) }, `${number} ${names ?? ''}`)
       return session!.json
-    },
+    }
+  return {
+    /** The state of a session; null if it has more than {@link MOST_ROWS} tasks. */
+    getSmall: run('few'),
+
+    /** The state of any session. */
+    get: run('any') as (...given: Parameters<ReturnType<typeof run>>) => Promise<Json<SessionState>>,
   }
 }
