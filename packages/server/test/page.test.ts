@@ -104,7 +104,14 @@ t.test('the page at /docs', { skip }, async (t) => {
 
     t.match((await execute('claimNextTask')).body, { task: { id: ids[1], claimed_by: 'agent-1' } })
     t.match((await execute('getSession', { session_id })).body, { progress: { percent: 25 } })
-    for (const name of ['patchTask', 'claimTask', 'renewLease', 'releaseTask', 'extendBatch'])
+    for (const name of [
+      'patchTask',
+      'claimTask',
+      'renewLease',
+      'releaseTask',
+      'extendBatch',
+      'postBulkDeleteTasks',
+    ])
       await execute(name)
 
     const tasks = ids.slice(1).map((id) => ({ id, status: 'completed' }))
