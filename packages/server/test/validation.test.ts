@@ -201,7 +201,10 @@ const queries: [path: string, errors: object[]][] = [
   ['/tasks?order=descending', [{ path: 'order', allowed: ['desc', 'asc'], did_you_mean: 'desc' }]],
   ['/tasks?per_page=5', [{ path: 'per_page', did_you_mean: 'limit' }]],
   ['/tasks?__proto__=x', [{ path: '__proto__' }]],
-  ['/batches?status=pending', [{ path: 'status', allowed: ['page', 'limit', 'session_id'] }]],
+  [
+    '/batches?status=pending',
+    [{ path: 'status', allowed: ['page', 'limit', 'cursor', 'session_id', 'fields'] }],
+  ],
   ['/batches/latest?session=x', [{ path: 'session', allowed: ['session_id'], did_you_mean: 'session_id' }]],
   [`/tasks/${id}?x=1`, [{ path: 'x', message: 'unknown parameter; none are allowed', allowed: [] }]],
 ]
