@@ -16,8 +16,8 @@ const lists: { name: string; query: string; limit?: number }[] = [
 export interface FlatResults {
   /** Requests per second at the smallest and the largest size, and how many times as long a call takes at the largest. */
   scoped: { call: string; from: Spread; to: Spread; times: Spread }[]
-  /** Milliseconds of one request at a time at each size. */
-  lists: { list: string; limit?: number; sizes: { size: number; alone: Spread }[] }[]
+  /** Milliseconds of one request at a time at each size; undefined if the database cancelled it. */
+  lists: { list: string; limit?: number; sizes: { size: number; alone: Spread | undefined }[] }[]
   /** Bytes for a task in the table and in each index, at the largest size. */
   bytes: { relation: string; bytes: number }[]
 }
@@ -46,19 +46,23 @@ export async function measureFlat(
       const path = name.includes('cursor') ? await hundredth(target, query) : `/tasks?${query}`
       const alone = await latency(target, path, limit === undefined ? 3 : 30)
       sizes.push({ size: target.size, alone })
-      progress(`list, ${name}, ${target.size} tasks: ${alone.median.toFixed(1)} ms`)
+      progress(`list, ${name}, ${target.size} tasks: ${alone?.median.toFixed(1)} ms`)
     }
     results.lists.push({ list: name, ...(limit && { limit }), sizes })
   }
   return results
 }
 
-/** The time of a request, one after the other. The first is not counted: it reads pages that no other has. */
-async function latency({ base }: Target, path: string, times: number): Promise<Spread> {
+/**
+ * The time of a request, one after the other; undefined if it takes longer than the statement timeout. The first is not
+ * counted: it reads pages that no other has.
+ */
+async function latency({ base }: Target, path: string, times: number): Promise<Spread | undefined> {
   const measured: number[] = []
   for (let time = 0; time <= times; time++) {
     const start = performance.now()
-    await get(base, path)
+    const { status } = await request(base, path)
+    if (status === 503) return undefined
     if (time > 0) measured.push(performance.now() - start)
   }
   return spread(measured)
@@ -68,17 +72,17 @@ async function latency({ base }: Target, path: string, times: number): Promise<S
 async function hundredth({ base }: Target, query: string): Promise<string> {
   let path = `/tasks?${query}`
   for (let page = 1; page < 100; page++) {
-    const { next_cursor } = JSON.parse(await get(base, path)) as { next_cursor: string }
+    const { next_cursor } = JSON.parse((await request(base, path)).text) as { next_cursor: string }
     path = `/tasks?${query}&cursor=${next_cursor}`
   }
   return path
 }
 
-async function get(base: string, path: string): Promise<string> {
+async function request(base: string, path: string): Promise<{ status: number; text: string }> {
   const response = await fetch(`${base}/api/v1${path}`)
   const text = await response.text()
-  if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${text}`)
-  return text
+  if (!response.ok && response.status !== 503) throw new Error(`GET ${path}: ${response.status} ${text}`)
+  return { status: response.status, text }
 }
 
 async function bytesOfTask({ sql, size }: Target): Promise<FlatResults['bytes']> {
