@@ -274,6 +274,21 @@ onEachDatabase(async (t, { call, plan, clear, database }) => {
     },
   )
 
+  await t.test(
+    'tasks with tabs, line breaks and commas in them are cut into pages as others are',
+    async (t) => {
+      const text = '},\t{"title":"\n\r\\",\t'
+      const metadata = { [text]: [text], a: 1 }
+      const task = { title: text, description: text, result: text, metadata, status: 'completed' }
+      const { session_id, tasks } = await plan([{ ...task, key: 'a' }, task, task])
+      for (const limit of ['1', '2', '3']) {
+        const { items } = await list({ session_id, limit, sort_by: 'created_at', order: 'asc' })
+        t.same(items, tasks.slice(0, Number(limit)))
+      }
+      t.notMatch((await call('GET', `/tasks?session_id=${session_id}`)).text, '\n', 'a response is one line')
+    },
+  )
+
   await t.test('the last page has no cursor, and a cursor after the last item an empty page', async (t) => {
     const { session_id, tasks } = await plan([{ title: 'a' }, { title: 'b' }])
     const first = await list({ session_id, limit: '1' })

@@ -73,20 +73,20 @@ const literal = (text: string) => sql.raw(`'${text}'`)
 declare const item: unique symbol
 
 /** Items as JSON, separated by {@link SEPARATOR}: between brackets they are an array. */
-export type Lines<T> = string & { readonly [item]: T }
+export type JoinedItems<T> = string & { readonly [item]: T }
 
-/** JSON of PostgreSQL has no line breaks, so the last item of many can be found and taken off. */
-const SEPARATOR = ',\n'
+/** JSON of PostgreSQL has no tabs, so the last item of many can be found and taken off. */
+const SEPARATOR = ',\t'
 
 /** SQL that aggregates the texts of JSON objects, in the order of the rows; null if there are none. */
-export const linesOf = (json: SQL) => sql`string_agg(${json}, ${literal(SEPARATOR)})`
+export const joinedItems = (json: SQL) => sql`string_agg(${json}, ${literal(SEPARATOR)})`
 
 /** The items as an array, without the last one if it belongs to the next page. */
-export const arrayOfLines = <T>(lines: Lines<T> | null, withoutLast: boolean) =>
-  `[${withoutLast ? lines!.slice(0, lines!.lastIndexOf(SEPARATOR)) : (lines ?? '')}]` as Json<T[]>
+export const arrayOf = <T>(items: JoinedItems<T> | null, withoutLast: boolean) =>
+  `[${withoutLast ? items!.slice(0, items!.lastIndexOf(SEPARATOR)) : (items ?? '')}]` as Json<T[]>
 
 /** SQL for an array of the same items as text. */
-export const arrayAsText = (json: SQL) => sql`'[' || coalesce(${linesOf(json)}, '') || ']'`
+export const arrayAsText = (json: SQL) => sql`'[' || coalesce(${joinedItems(json)}, '') || ']'`
 
 /** A value as JSON. It must not be undefined, a function or a symbol, which JSON lacks. */
 export const toJson = <T>(value: T) => JSON.stringify(value) as Json<T>

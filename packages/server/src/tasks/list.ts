@@ -2,7 +2,7 @@
 import { and, eq, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { StoreDb } from '../db/database.js'
-import { arrayOfLines, type Lines, linesOf } from '../db/json.js'
+import { arrayOf, type JoinedItems, joinedItems } from '../db/json.js'
 import { isOwn, ordering, timestampAsText, type Visible, visibleTo } from '../db/sql.js'
 import { qb, type Statement, statement } from '../db/statement.js'
 import { tasks } from '../db/tables.js'
@@ -39,7 +39,7 @@ interface Values extends Visible {
 interface Row {
   total: number
   /** The items of the page and the next one, if there is one; null if there is none. */
-  lines: Lines<Task> | null
+  items: JoinedItems<Task> | null
   /** How many that are; null if more than {@link MOST_ROWS} tasks would be read to find them. */
   count: number | null
   /** The last item of the page, if it is full. */
@@ -118,13 +118,13 @@ const pageOf = ($: Placeholders, chosen: Chosen, isAllowed?: SQL) => {
     .as('tasks')
   const last = (column: PgColumn) => sql`(array_agg(${column}))[${$.limit}::int]`
   return sql`(
-    select ${linesOf(taskAsText(fields ?? TASK_FIELDS))} as lines, count(*)::int as count,
+    select ${joinedItems(taskAsText(fields ?? TASK_FIELDS))} as items, count(*)::int as count,
            ${last(tasks.id)}::text as last_id, ${keyAsText(tasks[sort_by], last(tasks[sort_by]))} as last_key
     from ${rows})`
 }
 
 const columns = {
-  lines: sql<Lines<Task> | null>`lines`.as('lines'),
+  items: sql<JoinedItems<Task> | null>`items`.as('items'),
   count: sql<number | null>`count`.as('count'),
   last_id: sql<string | null>`last_id`.as('last_id'),
   last_key: sql<string | null>`last_key`.as('last_key'),
@@ -203,11 +203,11 @@ const run =
       fields: fields && TASK_FIELDS.filter((name) => name === 'id' || fields.includes(name)),
     } satisfies Chosen)
     const [found] = await select(db, valuesOf(caller, query, after), shape)
-    const { total, lines, count, last_id, last_key } = found!
+    const { total, items, count, last_id, last_key } = found!
     if (count === null) return undefined
     const hasMore = count > query.limit
     return {
-      items: arrayOfLines(lines, hasMore),
+      items: arrayOf(items, hasMore),
       total,
       last: hasMore ? { key: last_key, id: last_id! } : undefined,
     }
