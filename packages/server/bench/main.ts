@@ -73,6 +73,7 @@ const progress = (line: string) => {
   console.error(`${Math.round((performance.now() - begin) / 1000)} s`.padStart(6), line)
 }
 
+if (options.keep && !options.flat) throw new Error('--keep is for --flat: other measurements change the data')
 const cluster = await startPostgres(options.keep)
 try {
   if (options.embedded) {

@@ -107,7 +107,7 @@ export const flatToMarkdown = (setting: Setting, { scoped, lists, bytes }: FlatR
       ['list', ...sizes.map((size) => `${count(size)} tasks`), 'target'],
       lists.map(({ list, limit, sizes }) => [
         list,
-        ...sizes.map(({ alone }) => (alone ? around(alone, fixed) : 'cancelled after 10 s')),
+        ...sizes.map(({ alone }) => (alone ? around(alone, fixed) : 'cancelled by the statement timeout')),
         limit ? `≤ ${limit}` : '',
       ]),
     ),

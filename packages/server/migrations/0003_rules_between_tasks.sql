@@ -1,10 +1,10 @@
 -- minimum server: 0000
 -- Rules between rows, which hold whoever writes. The row triggers have conditions, so that they cost tasks without blockers
--- and without a lease little. The conditions are short: PostgreSQL reads and plans them anew for each statement.
+-- and without a lease nothing.
 
 -- Whether one of the tasks is not completed. `done` counts as completed. In a function, because a subquery would be prepared
 -- for every statement that reads a task; one by one, because plpgsql plans `= any(…)` anew for each array.
-CREATE FUNCTION has_open_blocker(blockers uuid[], done uuid DEFAULT NULL) RETURNS boolean LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+CREATE FUNCTION has_open_blocker(blockers uuid[], done uuid DEFAULT NULL) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
 DECLARE blocker uuid;
 BEGIN
   FOREACH blocker IN ARRAY blockers LOOP
@@ -19,16 +19,14 @@ END $$;
 -- A lease ends with its last column, and when the task is not in progress any more.
 CREATE FUNCTION end_lease() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF new.lease_token IS NULL OR new.status <> 'in_progress' THEN
-    new.claimed_by := NULL;
-    new.lease_token := NULL;
-    new.lease_expires_at := NULL;
-  END IF;
+  new.claimed_by := NULL;
+  new.lease_token := NULL;
+  new.lease_expires_at := NULL;
   RETURN new;
 END $$;
 --> statement-breakpoint
 CREATE TRIGGER end_lease BEFORE UPDATE ON tasks FOR EACH ROW
-WHEN (old.lease_token IS NOT NULL)
+WHEN (old.lease_token IS NOT NULL AND (new.lease_token IS NULL OR new.status <> 'in_progress'))
 EXECUTE FUNCTION end_lease();
 --> statement-breakpoint
 -- A task is not begun, claimed or completed before its blockers are completed: SQLSTATE AK001, with the task and its open
@@ -38,10 +36,6 @@ EXECUTE FUNCTION end_lease();
 CREATE FUNCTION check_blockers() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE open_blockers json;
 BEGIN
-  IF new.status = 'pending' OR current_setting('aklp.check_blockers', true) = 'off'
-    OR (tg_op = 'UPDATE' AND new.status = old.status AND new.attempts = old.attempts) THEN
-    RETURN NULL;
-  END IF;
   SELECT json_agg(json_build_object('id', id, 'key', key, 'title', title, 'status', status)
                   ORDER BY array_position(new.blocked_by, id))
   INTO open_blockers FROM tasks
@@ -55,8 +49,14 @@ BEGIN
   RETURN NULL;
 END $$;
 --> statement-breakpoint
-CREATE TRIGGER check_blockers AFTER INSERT OR UPDATE ON tasks FOR EACH ROW
-WHEN (new.blocked_by <> '{}')
+CREATE TRIGGER check_blockers_of_new AFTER INSERT ON tasks FOR EACH ROW
+WHEN (new.blocked_by <> '{}' AND new.status <> 'pending'
+      AND current_setting('aklp.check_blockers', true) IS DISTINCT FROM 'off')
+EXECUTE FUNCTION check_blockers();
+--> statement-breakpoint
+CREATE TRIGGER check_blockers AFTER UPDATE ON tasks FOR EACH ROW
+WHEN (new.blocked_by <> '{}' AND new.status <> 'pending'
+      AND (new.status <> old.status OR new.attempts <> old.attempts))
 EXECUTE FUNCTION check_blockers();
 --> statement-breakpoint
 -- A deleted task blocks nothing.
@@ -89,16 +89,12 @@ BEGIN
   RETURN target;
 END $$;
 --> statement-breakpoint
--- Merges patches into the metadata of a task, one after the other. It has at most 8 KiB as compact JSON, which jsonb itself is
--- not: its text has a space after each comma and colon. Not a check of the table, which would cost every write.
-CREATE FUNCTION merge_metadata(metadata jsonb, patches jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
+-- Merges patches one after the other.
+CREATE FUNCTION json_merge_patches(target jsonb, patches jsonb) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE patch jsonb;
 BEGIN
   FOR patch IN SELECT value FROM jsonb_array_elements(patches) LOOP
-    metadata := json_merge_patch(metadata, patch);
+    target := json_merge_patch(target, patch);
   END LOOP;
-  IF octet_length(metadata::text) > 16384 OR octet_length(json_strip_nulls(metadata::json)::text) > 8192 THEN
-    RAISE check_violation USING CONSTRAINT = 'tasks_metadata_size', MESSAGE = 'the metadata is too large';
-  END IF;
-  RETURN metadata;
+  RETURN target;
 END $$;

@@ -8,7 +8,7 @@ import { sql } from 'drizzle-orm'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { type Database, DatabaseError } from '../src/db/database.js'
-import { minimumServerOf } from '../src/db/migrate.js'
+import { minimumServerOf, readMigrations } from '../src/db/migrate.js'
 import { openDatabase } from '../src/db/open.js'
 import * as tables from '../src/db/tables.js'
 import { anonymous } from '../src/http/caller.js'
@@ -28,6 +28,23 @@ t.test('each migration says which servers work after it', async (t) => {
   t.throws(() => minimumServerOf('ALTER TABLE tasks ADD COLUMN more text;'), {
     message: 'a migration lacks the line "-- minimum server: NNNN"',
   })
+})
+
+t.test('a migration never changes: databases that have it would lack the change', (t) => {
+  // The first digits of the SHA-256 of each file. Add a line for a new migration.
+  t.same(
+    readMigrations().map(({ hash }) => hash.slice(0, 12)),
+    [
+      '00696c3f4e61',
+      '4c2fe7071f18',
+      '9963e59403ee',
+      'dea697787a16',
+      'e88bb5b952fe',
+      '4e6037cb2425',
+      '012d3bbf6954',
+    ],
+  )
+  t.end()
 })
 
 t.test('the committed migrations create the tables that tables.ts declares', async (t) => {
@@ -59,7 +76,7 @@ async function failure(t: Test, opening: Promise<Database>): Promise<string> {
 
 /** Makes a database that of the release before plans and claims, which had two migrations. */
 const UNDO_PLANS = [
-  `drop function has_open_blocker, end_lease, check_blockers, remove_blockers, json_merge_patch, merge_metadata cascade`,
+  `drop function has_open_blocker, end_lease, check_blockers, remove_blockers, json_merge_patch, json_merge_patches cascade`,
   `alter table tasks drop column key, drop column blocked_by, drop column not_before, drop column attempts,
     drop column claimed_by, drop column lease_token, drop column lease_expires_at, drop column result, drop column metadata`,
   `alter table batches drop column metadata`,

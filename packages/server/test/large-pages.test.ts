@@ -51,7 +51,7 @@ onEachDatabase(async (t, { call, database, plan }) => {
     const small = await call('GET', `/sessions/${session_id}`)
     t.same(JSON.parse((await sessions.getSmall(anonymous, session_id))!), small.body)
     await call('POST', '/tasks', { title: 'a', session_id })
-    t.equal(await sessions.getSmall(anonymous, session_id), null)
+    t.equal(await sessions.getSmall(anonymous, session_id), undefined)
     const large = await call('GET', `/sessions/${session_id}?fields=title`)
     t.match(large, { status: 200, body: { progress: { total: 1001, ready: 1001 }, next: { title: 'a' } } })
   })

@@ -164,6 +164,9 @@ onEachDatabase(async (t, { call, plan, clear, app }) => {
       t.equal((await call('POST', '/tasks', { title: 'a', metadata: long })).status, 422)
       t.equal((await call('POST', '/batches', { metadata: long, tasks })).status, 422)
       const small = { a: 1.5e-90, b: -0.1, c: 5e-100 }
+      // 9 digits each in the database, 6 kB in all.
+      const fitting = Object.fromEntries(Array.from({ length: 350 }, (_, n) => [`${n}`, 1e-7]))
+      t.same((await newTask({ ...fitting, text: 'e-9 1e-90 \\"1e-90' })).metadata.text, 'e-9 1e-90 \\"1e-90')
       const { id, metadata } = await newTask(small)
       t.same(metadata, small)
       const half = Object.fromEntries(Object.entries(long).slice(0, 70))

@@ -226,6 +226,21 @@ const pageWhere = ($: PagePlaceholders) => {
   )
 }
 
+/** The same without that one. */
+const shownOf = ($: PagePlaceholders, page: WithSubquery) =>
+  sql`(select * from ${page} limit ${$.limit}::int)`
+
+/** How many batches pass the filters: `most` and one more at most. */
+const countOf = ($: PagePlaceholders, most: number) => {
+  const all = qb
+    .select({ id: batches.id })
+    .from(batches)
+    .where(filterOf($))
+    .limit(most + 1)
+    .as('all')
+  return sql`(select count(*)::int from ${all})`
+}
+
 /** The columns of a {@link PageRow} from rows with `total`, under a condition. */
 const pageColumns = ($: PagePlaceholders, page: WithSubquery, fields: Fields, isAllowed: SQL) => {
   const wanted = fields === '' ? BATCH_FIELDS : (fields.split(',') as (keyof Batch)[])
@@ -235,9 +250,9 @@ const pageColumns = ($: PagePlaceholders, page: WithSubquery, fields: Fields, is
   return {
     items: sql<Json<Batch[]> | null>`
       case when ${isAllowed} then (
-        select '[' || coalesce(string_agg(json, ','), '') || ']'
-        from (select ${batchJson(planOf, wanted)} as json from (
-          select * from ${page} limit ${$.limit}::int) as batches) as rows) end`.as('items'),
+        select ${arrayAsText(batchJson(planOf, wanted))} from ${shownOf($, page)} as batches) end`.as(
+      'items',
+    ),
     total: sql<number>`total`.as('total'),
     last_id: last(sql`${batches.id}`).as('last_id'),
     last_key: last(timestamp(batches.created_at).sql).as('last_key'),
@@ -248,15 +263,9 @@ const isCommon = (_: unknown, fields: Fields) => fields === ''
 
 const selectPage = statement<PageValues, PageRow, Fields>(($, fields) => {
   const page = pageWhere($)
-  const all = qb
-    .select({ id: batches.id })
-    .from(batches)
-    .where(filterOf($))
-    .limit(MAX_COUNTED + 1)
-    .as('all')
-  const shown = sql`(select * from ${page} limit ${$.limit}::int)`
+  const shown = shownOf($, page)
   const sizes = sql`(
-    select (select count(*)::int from ${all}) as total,
+    select ${countOf($, MAX_COUNTED)} as total,
            coalesce(sum(bytes), 0) as bytes, coalesce(max(bytes), 0)::int as largest
     from (select ${bytesOfTasks} as bytes from ${shown} as batches
           where ${areMany(sql`from ${shown} as one join ${tasks} on ${tasks.batch_id} = one.id`)}) as each) as sizes`
@@ -280,20 +289,14 @@ const MOST_BYTES = 2 ** 20
  */
 const selectFew = statement<PageValues, PageRow, Fields>(($, fields) => {
   const page = pageWhere($)
-  const all = qb
-    .select({ id: batches.id })
-    .from(batches)
-    .where(filterOf($))
-    .limit(MOST_ROWS + 1)
-    .as('all')
-  const shown = sql`(select * from ${page} limit ${$.limit}::int)`
+  const shown = shownOf($, page)
   const few = sql`(
     select ${bytesOf([tasks.title, tasks.description, tasks.result])} + octet_length(${tasks.metadata}::text)
            + 40 * cardinality(${tasks.blocked_by}) as bytes
     from ${shown} as batches join ${tasks} on ${tasks.batch_id} = ${batches.id}
     limit ${sql.raw(String(MOST_ROWS + 1))}) as few`
   const size = sql`(
-    select (select count(*)::int from ${all}) as total, count(*) as read, 0 as largest,
+    select ${countOf($, MOST_ROWS)} as total, count(*) as read, 0 as largest,
            coalesce(sum(bytes), 0) + (
              select coalesce(sum(${bytesOf([batches.reason])} + octet_length(${batches.metadata}::text)), 0)
              from ${shown} as batches) as bytes

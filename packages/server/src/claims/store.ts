@@ -104,7 +104,7 @@ const claimNext = statement<ClaimValues, ClaimResult, 'resume' | 'next'>(($, sha
             lease_token: sql`null`,
             result: sql`case when ${patch} ? 'result' then ${patch} ->> 'result' else ${tasks.result} end`,
             metadata: sql`
-              case when ${patch} ? 'metadata' then merge_metadata(${tasks.metadata}, jsonb_build_array(${patch} -> 'metadata'))
+              case when ${patch} ? 'metadata' then json_merge_patches(${tasks.metadata}, jsonb_build_array(${patch} -> 'metadata'))
                    else ${tasks.metadata} end`,
             completed_at: later,
             updated_at: later,

@@ -1,6 +1,7 @@
 /** JSON text on its way from the database to the response. */
 import { type SQL, type Subquery, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
+import { isTimestamp } from './sql.js'
 
 declare const value: unique symbol
 
@@ -38,9 +39,8 @@ const notations: Record<string, Notation> = { uuid: 'quoted', integer: 'plain', 
 
 /** How a column is written. */
 export const notationOf = (column: PgColumn): Notation => {
-  const type = column.getSQLType()
-  if (type.startsWith('timestamp') || column.enumValues !== undefined) return 'quoted'
-  return notations[type] ?? 'escaped'
+  if (isTimestamp(column) || column.enumValues !== undefined) return 'quoted'
+  return notations[column.getSQLType()] ?? 'escaped'
 }
 
 /**

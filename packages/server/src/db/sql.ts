@@ -6,7 +6,10 @@ import type { PgColumn, PgTable } from 'drizzle-orm/pg-core'
 export const timestampAsText = (value: SQL) =>
   sql`to_char(${value} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`
 
-/** A column with timestamps. */
+/** Whether a column holds timestamps. */
+export const isTimestamp = (column: PgColumn) => column.getSQLType().startsWith('timestamp')
+
+/** A column with timestamps, as {@link timestampAsText} writes it. */
 export const timestamp = <T extends PgColumn>(column: T) =>
   (timestampAsText(sql`${column}`) as SQL<T['_']['notNull'] extends true ? string : string | null>).as(
     column.name,

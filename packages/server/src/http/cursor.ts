@@ -28,5 +28,5 @@ export function fromCursor(cursor: string, list: unknown): Position | undefined 
   return checksum === digest(key, id, list) ? { key, id } : undefined
 }
 
-/** It need not be secret: whoever forges a cursor sees what the filters of the request find for that caller. */
+/** Detects mistakes, and is no protection: with a forged cursor, a caller still sees only what its filters find. */
 const digest = (...parts: unknown[]) => hash('sha256', JSON.stringify(parts), 'base64url').slice(0, 16)

@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 
 /** Limits of a free-form object. */
 export interface FreeForm {
-  /** Most bytes as compact JSON in UTF-8. A number with a negative exponent counts as 102. */
+  /** Most bytes as compact JSON in UTF-8, where numbers are written without an exponent. */
   maxBytes: number
   /** Most characters of a name, at every level. */
   maxNameLength: number
@@ -34,7 +34,7 @@ export const FreeFormObject = (
 export function freeFormMistake(limits: FreeForm, value: unknown): string | undefined {
   const mistake = mistakeIn(value, limits, 1)
   if (mistake !== undefined) return mistake
-  const bytes = Buffer.byteLength(withAllDigits(value))
+  const bytes = storedBytes(JSON.stringify(value))
   if (bytes > limits.maxBytes) return `must have at most ${limits.maxBytes} bytes as JSON, has ${bytes}`
   return undefined
 }
@@ -59,14 +59,16 @@ function mistakeIn(value: unknown, limits: FreeForm, depth: number): string | un
 const isStorable = (text: string) => text.isWellFormed() && !text.includes('\0')
 const TEXT = 'must not contain NUL characters or unpaired surrogates'
 
-/** A value as JSON, with numbers as PostgreSQL writes them: 1e-90 has 91 digits there. */
-function withAllDigits(value: unknown): string {
-  const json = JSON.stringify(value)
-  if (!/\de-\d/.test(json)) return json
-  return JSON.stringify(value, (_, member) =>
-    typeof member === 'number' && /e-/.test(String(member)) ? member.toFixed(100) : member,
-  )
+/** The bytes of compact JSON as PostgreSQL keeps it: 1.5e-90 has 93 there, because it writes numbers without an exponent. */
+function storedBytes(json: string): number {
+  let bytes = Buffer.byteLength(json)
+  if (!/\de-\d/.test(json)) return bytes
+  for (const [number, fraction = '', exponent] of json.replace(TEXTS, '').matchAll(SMALL_NUMBERS))
+    bytes += '0.'.length + Number(exponent) + fraction.length - number.length
+  return bytes
 }
+const TEXTS = /"(?:[^"\\]|\\.)*"/g
+const SMALL_NUMBERS = /\d(?:\.(\d+))?e-(\d+)/g
 
 /** JSON.parse has rounded larger integers, and made Infinity of what is beyond a double. PostgreSQL writes out all digits. */
 const isExact = (value: number) =>

@@ -73,19 +73,30 @@ export type SessionStore = ReturnType<typeof createSessionStore>
 
 /** Every function sees the sessions of the caller; any other looks unused. */
 export function createSessionStore(db: StoreDb) {
-  const run =
-    (number: 'few' | 'any') =>
-    async (caller: Caller, session_id: string, { fields }: SessionQuery = {}) => {
-      // In one order, so that the same fields are the same statement.
-      const names = fields && TASK_FIELDS.filter((name) => name === 'id' || fields.includes(name))
-      const [session] = await select(db, { session_id, ...visibleTo(caller) }, `${number} ${names ?? ''}`)
-      return session!.json
-    }
+  const stateOf = async (
+    number: 'few' | 'any',
+    caller: Caller,
+    session_id: string,
+    { fields }: SessionQuery = {},
+  ) => {
+    // In one order, so that the same fields are the same statement.
+    const names = fields && TASK_FIELDS.filter((name) => name === 'id' || fields.includes(name))
+    const [session] = await select(db, { session_id, ...visibleTo(caller) }, `${number} ${names ?? ''}`)
+    return session!.json
+  }
   return {
-    /** The state of a session; null if it has more than {@link MOST_ROWS} tasks. */
-    getSmall: run('few'),
+    /** The state of a session. */
+    async get(caller: Caller, session_id: string, query?: SessionQuery): Promise<Json<SessionState>> {
+      return (await stateOf('any', caller, session_id, query))!
+    },
 
-    /** The state of any session. */
-    get: run('any') as (...given: Parameters<ReturnType<typeof run>>) => Promise<Json<SessionState>>,
+    /** The same, but undefined if it has more than {@link MOST_ROWS} tasks. */
+    async getSmall(
+      caller: Caller,
+      session_id: string,
+      query?: SessionQuery,
+    ): Promise<Json<SessionState> | undefined> {
+      return (await stateOf('few', caller, session_id, query)) ?? undefined
+    },
   }
 }

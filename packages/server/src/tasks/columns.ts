@@ -89,11 +89,13 @@ export const taskAsText = (names: readonly (keyof Task)[], blocked?: SQL): SQL =
   )
 }
 
+/** A column that callers can change. */
 export type Changeable = keyof Row & keyof TaskUpdate
 
 /** The names of the columns that callers can change. */
 export const changeable = stored.filter(([, column]) => column.changeable).map(([name]) => name as Changeable)
 
+/** Whether callers can change the column. */
 export const isChangeable = (name: string): name is Changeable => changeable.includes(name as Changeable)
 
 /** The names of those that are timestamps. */

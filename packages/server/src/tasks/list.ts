@@ -3,7 +3,7 @@ import { and, eq, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import type { PgColumn } from 'drizzle-orm/pg-core'
 import type { StoreDb } from '../db/database.js'
 import { arrayOf, type JoinedItems, joinedItems } from '../db/json.js'
-import { isOwn, ordering, timestampAsText, type Visible, visibleTo } from '../db/sql.js'
+import { isOwn, isTimestamp, ordering, timestampAsText, type Visible, visibleTo } from '../db/sql.js'
 import { qb, type Statement, statement } from '../db/statement.js'
 import { tasks } from '../db/tables.js'
 import { MOST_ROWS } from '../http/admission.js'
@@ -40,7 +40,7 @@ interface Row {
   total: number
   /** The items of the page and the next one, if there is one; null if there is none. */
   items: JoinedItems<Task> | null
-  /** How many that are; null if more than {@link MOST_ROWS} tasks would be read to find them. */
+  /** The number of these items; null if more than {@link MOST_ROWS} tasks would be read to find them. */
   count: number | null
   /** The last item of the page, if it is full. */
   last_id: string | null
@@ -100,7 +100,7 @@ const isAfter = ($: Placeholders, { sort_by, order }: Chosen): SQL | undefined =
 
 /** A sort key as text. */
 const keyAsText = (column: PgColumn, key: SQL): SQL =>
-  column.getSQLType().startsWith('timestamp') ? timestampAsText(key) : sql`${key}::text`
+  isTimestamp(column) ? timestampAsText(key) : sql`${key}::text`
 
 /**
  * The aggregates of a page, as {@link Row} has them. Fields are written after the sort: as JSON, times cost more than all else.
@@ -159,7 +159,7 @@ const selectPage = statement<Values, Row, Shape>(($, shape) => {
     .from(sql`${pageOf($, chosen)} as page`)
 }, isCommon)
 
-/** The same page; no items if it takes more than {@link MOST_ROWS} to find it, which it reads no more of. */
+/** The same page; no `count` if more than {@link MOST_ROWS} tasks would be read to find it. Then it reads no further. */
 const selectFew = statement<Values, Row, Shape>(($, shape) => {
   const chosen = JSON.parse(shape) as Chosen
   const some = qb

@@ -188,7 +188,9 @@ const update = statement<Assignment, Changed>(($) => {
     chosen: (name) => {
       if (!isChangeable(name)) return sql`${tasks[name]}`
       const value =
-        name === 'metadata' ? sql`merge_metadata(${tasks.metadata}, ${$.metadata}::jsonb)` : sql`${$[name]}`
+        name === 'metadata'
+          ? sql`json_merge_patches(${tasks.metadata}, ${$.metadata}::jsonb)`
+          : sql`${$[name]}`
       return sql`case when ${isGiven(name)} then ${value} else ${tasks[name]} end`
     },
     setsStatus: isGiven('status'),
@@ -222,7 +224,7 @@ const updateMany = statement<{ patches: string } & Visible, Changed>(($) => {
     .$with('given', { patches: sql`patches`.as('patches') })
     .as(sql`select ${$.patches}::jsonb as patches`)
   const patch = sql`((select patches from given) -> ${tasks.id}::text)`
-  const merged = sql`jsonb_build_object('metadata', merge_metadata(${tasks.metadata}, ${patch} -> 'metadata'))`
+  const merged = sql`jsonb_build_object('metadata', json_merge_patches(${tasks.metadata}, ${patch} -> 'metadata'))`
   const target = qb.$with('target').as(
     qb
       .select({

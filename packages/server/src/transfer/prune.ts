@@ -1,9 +1,14 @@
 /** Deletes the sessions that are done from an open database, and can archive them before. */
 import { type FileHandle, open } from 'node:fs/promises'
+import { and, eq, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import type { Database, StoreDb } from '../db/database.js'
 import { reasonOf } from '../db/failures.js'
+import { isOwn } from '../db/sql.js'
+import { qb, statement } from '../db/statement.js'
+import { batches, tasks } from '../db/tables.js'
 import { toHeader, toLines } from './jsonl.js'
 import type { Out } from './progress.js'
+import { TABLES, type Table } from './rows.js'
 import { readRows } from './store.js'
 
 /** Sessions that are looked at in one statement. */
@@ -39,7 +44,7 @@ export async function prune(
       const found = dryRun
         ? sessions
         : await transaction(async (db) => {
-            const locked = await lockDone(db, sessions, days)
+            const locked = await lockDone(db, arrayOf(sessions), days)
             await archive?.add(db, arrayOf(locked))
             await remove(db, arrayOf(locked))
             return locked
@@ -70,38 +75,58 @@ interface Session {
 const arrayOf = (sessions: Session[]) => `{${sessions.map(({ session_id }) => session_id)}}`
 
 /**
- * Whether a session is done, as SQL. Each part is a lookup in an index, and only the last one reads the session. A `not
- * exists` could be planned as a hash of the whole table.
+ * Whether a session `s` is done. Each part is a lookup in an index, and only the last one reads the session. A `not exists`
+ * could be planned as a hash of the whole table.
  */
-const isDone = (days: string) => `
-  (select true from tasks t where t.session_id = s.session_id and t.updated_at >= now() - ${days}::int * interval '1 day' limit 1) is null
-  and (select true from batches b where b.session_id = s.session_id and b.created_at >= now() - ${days}::int * interval '1 day' limit 1) is null
-  and (select true from tasks t where t.session_id = s.session_id and t.status <> 'completed' limit 1) is null`
+const isDone = (days: Placeholder) => sql`
+  (select true from ${tasks} where ${tasks.session_id} = s.session_id
+     and ${tasks.updated_at} >= now() - ${days}::int * interval '1 day' limit 1) is null
+  and (select true from ${batches} where ${batches.session_id} = s.session_id
+     and ${batches.created_at} >= now() - ${days}::int * interval '1 day' limit 1) is null
+  and (select true from ${tasks} where ${tasks.session_id} = s.session_id
+     and ${tasks.status} <> 'completed' limit 1) is null`
 
-const counts = `
-  (select count(*)::int from batches b where b.session_id = s.session_id) as batches,
-  (select count(*)::int from tasks t where t.session_id = s.session_id) as tasks`
+const counts = sql`
+  (select count(*)::int from ${batches} where ${batches.session_id} = s.session_id) as batches,
+  (select count(*)::int from ${tasks} where ${tasks.session_id} = s.session_id) as tasks`
 
-/** The sessions that are done, some at a time: each session is looked up by the index, whatever the size of the table. */
+const columns = {
+  session_id: sql<string>`session_id::text`.as('session_id'),
+  batches: sql<number>`batches`.as('batches'),
+  tasks: sql<number>`tasks`.as('tasks'),
+}
+
+/** Each statement runs a few times, with values that change its plan. */
+const unprepared = () => false
+
+/** The sessions after one, {@link SESSIONS} at most: each is looked up in the index, whatever the size of the table. */
+const walk = statement<
+  { days: number; after?: string | undefined },
+  Session | { session_id: string; tasks: null }
+>(($) => {
+  const next = (condition: SQL) => sql`least(
+    (select session_id from ${tasks} where session_id ${condition} order by session_id limit 1),
+    (select session_id from ${batches} where session_id ${condition} order by session_id limit 1))`
+  const first = $.after ? sql`> ${$.after}::uuid` : sql`is not null`
+  return qb.select(columns).from(sql`(
+    with recursive s as (
+      select ${next(first)} as session_id, 1 as n
+      union all
+      select ${next(sql`> s.session_id`)}, n + 1 from s where session_id is not null and n < ${sql.raw(String(SESSIONS))}
+    )
+    select s.session_id, found.batches, found.tasks
+    from s left join lateral (select ${counts} where ${isDone($.days)}) as found on true
+    where s.session_id is not null order by n) as walked`)
+}, unprepared)
+
+/** The sessions that are done, some at a time. */
 async function* findDone(db: StoreDb, days: number): AsyncGenerator<Session[]> {
-  const next = (after: string) => `least(
-    (select session_id from tasks where session_id ${after} order by session_id limit 1),
-    (select session_id from batches where session_id ${after} order by session_id limit 1))`
   let chunk: Session[] = []
-  let last: string | undefined
+  let after: string | undefined
   while (true) {
-    const walk = `
-      with recursive s as (
-        select ${next(last === undefined ? 'is not null' : '> $2::uuid')} as session_id, 1 as n
-        union all
-        select ${next('> s.session_id')}, n + 1 from s where session_id is not null and n < ${SESSIONS}
-      )
-      select s.session_id::text as session_id, found.batches, found.tasks
-      from s left join lateral (select ${counts} where ${isDone('$1')}) as found on true
-      where s.session_id is not null order by n`
-    const walked = await db.run(walk, [days, ...(last === undefined ? [] : [last])], false)
-    for (const session of walked as (Session | { session_id: string; tasks: null })[]) {
-      last = session.session_id
+    const walked = await walk(db, { days, after })
+    for (const session of walked) {
+      after = session.session_id
       if (session.tasks === null) continue
       chunk.push(session)
       if (chunk.reduce((sum, { tasks }) => sum + tasks, 0) < TASKS && chunk.length < SESSIONS) continue
@@ -113,29 +138,57 @@ async function* findDone(db: StoreDb, days: number): AsyncGenerator<Session[]> {
   if (chunk.length > 0) yield chunk
 }
 
+const lock = statement<{ sessions: string }, { id: string }, Table>(($, table) => {
+  const { id, session_id } = { batches, tasks }[table]
+  return qb
+    .select({ id: sql<string>`id`.as('id') })
+    .from({ batches, tasks }[table] as typeof tasks)
+    .where(isOwn(session_id, $.sessions))
+    .orderBy(id)
+    .for('update')
+}, unprepared)
+
+const selectDone = statement<{ sessions: string; days: number }, Session>(
+  ($) =>
+    qb.select(columns).from(sql`(
+      select s.session_id, ${counts} from unnest(${$.sessions}::uuid[]) as s (session_id)
+      where ${isDone($.days)}) as done`),
+  unprepared,
+)
+
 /**
  * Locks the rows of these sessions, as every change does in the order of their ids, and returns those that are still done.
  * A batch that is locked gets no more tasks.
  */
-async function lockDone(db: StoreDb, sessions: Session[], days: number): Promise<Session[]> {
-  const ids = arrayOf(sessions)
-  for (const table of ['batches', 'tasks'])
-    await db.run(
-      `select from ${table} where session_id = any($1::uuid[]) order by id for update`,
-      [ids],
-      false,
-    )
-  const still = `
-    select s.session_id::text as session_id, ${counts}
-    from unnest($1::uuid[]) as s (session_id) where ${isDone('$2')}`
-  return (await db.run(still, [ids, days], false)) as Session[]
+async function lockDone(db: StoreDb, sessions: string, days: number): Promise<Session[]> {
+  for (const table of TABLES) await lock(db, { sessions }, table)
+  return selectDone(db, { sessions, days })
 }
+
+const removeTasks = statement<{ sessions: string }, { id: string }>(
+  ($) =>
+    qb
+      .delete(tasks)
+      .where(
+        and(
+          isOwn(tasks.session_id, $.sessions),
+          eq(tasks.status, 'completed'),
+          sql`${tasks.updated_at} < now()`,
+        ),
+      )
+      .returning({ id: tasks.id }),
+  unprepared,
+)
+
+const removeBatches = statement<{ sessions: string }, { id: string }>(
+  ($) => qb.delete(batches).where(isOwn(batches.session_id, $.sessions)).returning({ id: batches.id }),
+  unprepared,
+)
 
 /** Deletes the rows of sessions. A task that was added a moment ago, and is not in a batch, stays. */
 async function remove(db: StoreDb, sessions: string) {
-  const tasks = `delete from tasks where session_id = any($1::uuid[]) and status = 'completed' and updated_at < now()`
-  await db.run(tasks, [sessions], false)
-  await db.run('delete from batches where session_id = any($1::uuid[])', [sessions], false)
+  await removeTasks(db, { sessions })
+  await removeBatches(db, { sessions })
 }
 
 /** Of the first line of an archive: the counts in it grow. */
