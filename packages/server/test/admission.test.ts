@@ -113,30 +113,34 @@ t.test('a large response keeps its place until it is written, for a tenth of a s
   t.equal(gate.running.ordinary, 0, 'it is freed once')
 })
 
-t.test('a list that turns out to be large, or asks for a late page, has the share of scans', async (t) => {
-  const app = Fastify()
-  const gate = new Gate(10)
-  const running: string[] = []
-  app.decorateRequest('caller', { getter: () => anonymous })
-  await app.register(pipelining)
-  await app.register(admission, { gate })
-  app.get('/', { config: { load: loadOfList } }, async (request) => {
-    running.push(gate.running.scan === 1 ? 'scan' : 'ordinary')
-    const { large } = request.query as { large?: string }
-    return large && request.load !== 'scan' ? needsScan(request) : 'done'
-  })
-  for (const [query, loads] of [
-    ['session_id=1', ['ordinary']],
-    ['session_id=1&page=10&limit=100', ['ordinary']],
-    ['session_id=1&page=11&limit=100', ['scan']],
-    ['session_id=1&large=1', ['ordinary', 'scan']],
-    ['', ['scan']],
-  ] as const) {
-    t.equal((await app.inject(`/?${query}`)).body, 'done')
-    t.same(running.splice(0), loads, query)
-  }
-  t.match(gate.running, { ordinary: 0, scan: 0 })
-})
+t.test(
+  'a list that turns out to be large, asks for a late page, or searches has the share of scans',
+  async (t) => {
+    const app = Fastify()
+    const gate = new Gate(10)
+    const running: string[] = []
+    app.decorateRequest('caller', { getter: () => anonymous })
+    await app.register(pipelining)
+    await app.register(admission, { gate })
+    app.get('/', { config: { load: loadOfList } }, async (request) => {
+      running.push(gate.running.scan === 1 ? 'scan' : 'ordinary')
+      const { large } = request.query as { large?: string }
+      return large && request.load !== 'scan' ? needsScan(request) : 'done'
+    })
+    for (const [query, loads] of [
+      ['session_id=1', ['ordinary']],
+      ['session_id=1&page=10&limit=100', ['ordinary']],
+      ['session_id=1&page=11&limit=100', ['scan']],
+      ['session_id=1&large=1', ['ordinary', 'scan']],
+      ['session_id=1&q=a', ['scan']],
+      ['', ['scan']],
+    ] as const) {
+      t.equal((await app.inject(`/?${query}`)).body, 'done')
+      t.same(running.splice(0), loads, query)
+    }
+    t.match(gate.running, { ordinary: 0, scan: 0 })
+  },
+)
 
 t.test('a service at its limit of concurrent calls', { skip }, async (t) => {
   const { newDatabase } = await startPostgres(t)

@@ -78,7 +78,9 @@ const wanted = ($: Placeholders, { ready }: Chosen): SQL | undefined => {
     $.due_before && sql`${tasks.due_date} < ${$.due_before}::timestamptz`,
     $.due_after && sql`${tasks.due_date} > ${$.due_after}::timestamptz`,
     $.updated_since && sql`${tasks.updated_at} >= ${$.updated_since}::timestamptz`,
-    $.words && sql`${text} ilike all(array(select jsonb_array_elements_text(${$.words}::jsonb)))`,
+    // Not ilike, which converts the text to lower case for each word: 100 words took four times as long.
+    $.words &&
+      sql`lower(${text}) like all(array(select lower(jsonb_array_elements_text(${$.words}::jsonb))))`,
     ready === undefined
       ? undefined
       : ready
