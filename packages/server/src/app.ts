@@ -34,6 +34,10 @@ import { claimComponents, claimSynonyms } from './claims/schemas.js'
 import { createClaimStore } from './claims/store.js'
 import type { Database, StoreDb } from './db/database.js'
 import { driverError } from './db/failures.js'
+import { createEventFeed, Follower } from './events/feed.js'
+import { createRecorder } from './events/record.js'
+import { eventRoutes } from './events/routes.js'
+import { eventComponents, eventSynonyms } from './events/schemas.js'
 import { admission, Gate } from './http/admission.js'
 import { parseOnlyJson } from './http/body.js'
 import { handleClientError } from './http/client-error.js'
@@ -86,6 +90,8 @@ export interface ServiceOptions {
   poolSize: number
   /** For how many days an Idempotency-Key is remembered. */
   idempotencyKeyDays: number
+  /** For how many days events are kept; 0 for none at all. */
+  eventDays: number
   /** Whether to serve /docs and /openapi.json. */
   docs: boolean
   /** Whether to serve /metrics. */
@@ -178,12 +184,19 @@ export async function buildApp({
   const rejectOtherMethods = rejectUnknownRoutes(app)
 
   parseOnlyJson(app)
-  const components = [...taskComponents, ...batchComponents, ...claimComponents, ...sessionComponents]
+  const components = [
+    ...taskComponents,
+    ...batchComponents,
+    ...claimComponents,
+    ...sessionComponents,
+    ...eventComponents,
+  ]
   validateStrictly(app, [...components, Health, Problem], {
     ...pageSynonyms,
     ...taskSynonyms,
     ...batchSynonyms,
     ...claimSynonyms,
+    ...eventSynonyms,
   })
 
   await app.register(openapi, { docs: options.docs, path })
@@ -217,18 +230,27 @@ export async function buildApp({
         handleError(explainRule(error, request.body) as FastifyError, request, reply),
       )
       const idempotency = createIdempotency(database.db, options.idempotencyKeyDays)
-      const tasks = createTaskStore(database.db, idempotency)
+      const record = createRecorder(options.eventDays)
+      const tasks = createTaskStore(database.db, idempotency, record)
       await api.register(taskRoutes, { prefix: '/tasks', store: tasks, metrics })
       await api.register(claimRoutes, {
         prefix: '/tasks',
-        store: createClaimStore(database.db, idempotency),
+        store: createClaimStore(database.db, idempotency, record),
         tasks,
         metrics,
       })
       await api.register(batchRoutes, {
         prefix: '/batches',
-        store: createBatchStore(database.db, idempotency),
+        store: createBatchStore(database.db, idempotency, record),
         metrics,
+      })
+      const feed = createEventFeed(database.db)
+      await api.register(eventRoutes, {
+        prefix: '/events',
+        feed,
+        follower: new Follower(feed),
+        admit: (load, read) => gate.run(load, read),
+        areKept: options.eventDays > 0,
       })
       await api.register(sessionRoutes, {
         prefix: '/sessions',

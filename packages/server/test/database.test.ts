@@ -225,7 +225,7 @@ async function onAnyDatabase(t: Test, url: string) {
     async (t) => {
       const create = async (title: string) => {
         const database = await openDatabase(url, options)
-        const created: any = await storesOf(database).tasks.create({ title, status: 'pending' })
+        const created: any = await storesOf(database).tasks.create(anonymous, { title, status: 'pending' })
         await database.close()
         return JSON.parse(created.json).id
       }
@@ -315,7 +315,7 @@ t.test('embedded database', async (t) => {
       t.equal((await ended).signal, 'SIGKILL')
     }
     const database = await openDatabase(`file:${folder}`, options)
-    t.ok(await storesOf(database).tasks.create({ title: 'a', status: 'pending' }))
+    t.ok(await storesOf(database).tasks.create(anonymous, { title: 'a', status: 'pending' }))
     await database.close()
   })
 })

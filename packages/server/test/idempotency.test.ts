@@ -191,7 +191,15 @@ onEachDatabase(async (t, { call, clear, database }) => {
     const once = { key: randomUUID(), fingerprint: '' }
     const outcomes = []
     for (const caller of ['a', 'b', 'a']) {
-      outcomes.push((await tasks.create({ title: 'a', status: 'pending' }, { caller, ...once })).outcome)
+      outcomes.push(
+        (
+          await tasks.create(
+            { name: caller, scopes: [] },
+            { title: 'a', status: 'pending' },
+            { caller, ...once },
+          )
+        ).outcome,
+      )
     }
     t.strictSame(outcomes, ['created', 'created', 'replayed'])
   })

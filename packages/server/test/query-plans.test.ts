@@ -72,8 +72,8 @@ t.test('each call is one prepared statement that uses an index for every scan', 
   const claim = { worker: 'a', lease_seconds: 900, resume: false }
   const plan = Array.from({ length: 500 }, (_, n) => ({ title: `${n}`, status: 'pending' as const }))
   const calls: Record<string, () => Promise<unknown>> = {
-    'create a task': () => tasks.create({ title: 'a', status: 'pending' }),
-    'create a task with a key': () => tasks.create({ title: 'a', status: 'pending' }, once()),
+    'create a task': () => tasks.create(anonymous, { title: 'a', status: 'pending' }),
+    'create a task with a key': () => tasks.create(anonymous, { title: 'a', status: 'pending' }, once()),
     'get a task': () => tasks.get(anonymous, ids[0]!),
     'update a task': () => tasks.update(anonymous, ids[0]!, { status: 'completed' }),
     'update a task of a version': () =>
@@ -87,8 +87,8 @@ t.test('each call is one prepared statement that uses an index for every scan', 
     'delete a task of a version': () =>
       tasks.delete(anonymous, ids[0]!, { versions: ['2025-12-06T10:00:00.000Z'] }),
     'delete 500 tasks': () => tasks.deleteMany(anonymous, ids),
-    'create a batch of 500': () => batches.create({ session_id, tasks: plan }),
-    'create a batch of 500 with a key': () => batches.create({ session_id, tasks: plan }, once()),
+    'create a batch of 500': () => batches.create(anonymous, { session_id, tasks: plan }),
+    'create a batch of 500 with a key': () => batches.create(anonymous, { session_id, tasks: plan }, once()),
     'get a batch': () => batches.get(anonymous, batch_id),
     'list the batches of a session': () => batches.list(anonymous, { session_id, page: 2, limit: 3 }),
     'get the latest batch of a session': () => batches.latest(anonymous, session_id),
@@ -128,7 +128,7 @@ t.test('each call is one prepared statement that uses an index for every scan', 
   // These run several statements, in a transaction unless they only read.
   const severalStatements: Record<string, () => Promise<unknown>> = {
     'create a task with blockers': () =>
-      tasks.create({ title: 'a', status: 'pending', session_id, blocked_by: blockers }),
+      tasks.create(anonymous, { title: 'a', status: 'pending', session_id, blocked_by: blockers }),
     'change the blockers of a task': () => tasks.update(anonymous, dependents[0]!, { blocked_by: blockers }),
     'change the blockers of several tasks': () =>
       tasks.updateMany(
@@ -136,7 +136,7 @@ t.test('each call is one prepared statement that uses an index for every scan', 
         dependents.map((id) => ({ id, blocked_by: blockers })),
       ),
     'create a batch whose tasks wait for others': () =>
-      batches.create({ session_id, tasks: [{ ...plan[0]!, blocked_by: blockers }] }),
+      batches.create(anonymous, { session_id, tasks: [{ ...plan[0]!, blocked_by: blockers }] }),
     'append 500 to a batch': () => batches.extend(anonymous, batch_id, plan),
     'claim once per key': () => claims.next(anonymous, { ...claim, session_id }, once()),
     'claim when nothing is ready': () => claims.next(anonymous, { ...claim, session_id: randomUUID() }),

@@ -27,11 +27,11 @@ onEachDatabase(async (t, { database, clear }) => {
     const create = (fails: boolean) =>
       database.transaction(async (db) => {
         const stores = storesOf({ db })
-        await stores.tasks.create({ title: 'a', status: 'pending' })
+        await stores.tasks.create(anonymous, { title: 'a', status: 'pending' })
         const once = { caller: 'a', key: 'a', fingerprint: '' }
         const batch = { tasks: [{ title: 'b', status: 'pending' as const }] }
-        await stores.batches.create(batch, once)
-        t.equal((await stores.batches.create(batch, once)).outcome, 'replayed')
+        await stores.batches.create(anonymous, batch, once)
+        t.equal((await stores.batches.create(anonymous, batch, once)).outcome, 'replayed')
         t.equal((await stores.tasks.list(anonymous, all)).total, 2, 'it sees its own writes')
         if (fails) throw new Error('roll back')
         return 'committed'
@@ -44,7 +44,7 @@ onEachDatabase(async (t, { database, clear }) => {
 
   await t.test('an update returns whether it completed the task', async (t) => {
     const idOf = async (status: 'pending' | 'completed') => {
-      const created: any = await tasks.create({ title: 'a', status })
+      const created: any = await tasks.create(anonymous, { title: 'a', status })
       return JSON.parse(created.json).id as string
     }
     const id = await idOf('pending')

@@ -20,6 +20,7 @@ import { createBatchStore } from '../src/batches/store.js'
 import { createClaimStore } from '../src/claims/store.js'
 import type { Database, StoreDb } from '../src/db/database.js'
 import { openDatabase } from '../src/db/open.js'
+import { createRecorder } from '../src/events/record.js'
 import { createIdempotency } from '../src/idempotency/record.js'
 import { createSessionStore } from '../src/sessions/store.js'
 import { loadConfig, serviceOptions } from '../src/start/config.js'
@@ -33,10 +34,11 @@ export const options = { poolSize: 10, statementTimeout: 10_000, lockTimeout: 5_
 /** The stores on a database or in a transaction, as the application creates them. */
 export function storesOf({ db }: { db: StoreDb }) {
   const idempotency = createIdempotency(db, 7)
+  const record = createRecorder(30)
   return {
-    tasks: createTaskStore(db, idempotency),
-    batches: createBatchStore(db, idempotency),
-    claims: createClaimStore(db, idempotency),
+    tasks: createTaskStore(db, idempotency, record),
+    batches: createBatchStore(db, idempotency, record),
+    claims: createClaimStore(db, idempotency, record),
     sessions: createSessionStore(db),
   }
 }
@@ -190,7 +192,7 @@ export async function createApi(
     plan: async (tasks, session_id = randomUUID()) =>
       (await call('POST', '/batches', { session_id, tasks })).body,
     clear: async () => {
-      await database.db.execute(sql`truncate tasks, batches, idempotency_keys`)
+      await database.db.execute(sql`truncate tasks, batches, idempotency_keys, events`)
     },
   }
 }

@@ -19,7 +19,11 @@ export function listener() {
 /** Imports a file or database, and returns the report and what was printed. */
 export async function importInto({ database }: Api, from: string, dryRun = false) {
   const out = listener()
-  const { batches, tasks, repaired, complete } = await importFrom(database, { from, dryRun }, out)
+  const { batches, tasks, repaired, complete } = await importFrom(
+    database,
+    { from, dryRun, eventDays: 30 },
+    out,
+  )
   return { batches, tasks, repaired: Object.fromEntries(repaired), complete, printed: out.text }
 }
 

@@ -1592,6 +1592,87 @@ export interface SessionFieldsState {
         progress: Progress;
     } | null;
 }
+/** Something that happened to a task or a batch. */
+export interface Event {
+    /**
+     * Sorts as text in the order of the events. Its parts have no meaning.
+     * @example 000000000a3f000000000012
+     */
+    id: string;
+    /**
+     * What happened. Tasks that are created with a batch are part of its event, and a renewed lease has none. `task.noted` is a note alone.
+     * @enum {string}
+     */
+    type: "batch.created" | "batch.extended" | "task.created" | "task.updated" | "task.claimed" | "task.released" | "task.noted" | "task.deleted" | "task.restored";
+    /**
+     * When it happened.
+     * Format: date-time
+     * @example 2025-12-06T10:00:00.000Z
+     */
+    at: string;
+    /**
+     * The session, or null.
+     * Format: uuid
+     * @example 550e8400-e29b-41d4-a716-446655440001
+     */
+    session_id: string | null;
+    /**
+     * The batch, or null.
+     * Format: uuid
+     * @example 019b0f3e-7c00-7000-8000-0000000000b1
+     */
+    batch_id: string | null;
+    /**
+     * The task; null in an event of a batch.
+     * Format: uuid
+     * @example 019b0f3e-7c00-7000-8000-000000000001
+     */
+    task_id: string | null;
+    actor: {
+        /**
+         * The name of the caller: of the key or token; null for an import.
+         * @example teacher
+         */
+        caller: string | null;
+        /**
+         * The worker that made the change under its lease, or null.
+         * @example agent-1
+         */
+        worker: string | null;
+    };
+    /**
+     * Why, or what the next one should know.
+     * @example Image fixed
+     */
+    note: string | null;
+    /** What changed. `updated_at` is in it only if it is not `at`. Of a task or batch that is created, deleted or restored: the fields that do not have their default. `tasks` of `batch.extended` are the ids of the new tasks. */
+    changes: {
+        /**
+         * The field of the task or batch.
+         * @example status
+         */
+        field: string;
+        /**
+         * Its value before; null if it is new.
+         * @example pending
+         */
+        from: unknown;
+        /**
+         * Its value afterwards; null if it is deleted.
+         * @example completed
+         */
+        to: unknown;
+    }[];
+}
+/** One page of events. */
+export interface EventPage {
+    items: Event[];
+    /**
+     * Send it as `after` to read on: whoever follows it sees every event once and in order. Null with `order=desc` if there is no older event.
+     * @example 000000000a3f000000000012
+     */
+    next: string | null;
+}
 /** The health of the service. */
 export interface Health {
     /**
@@ -1645,7 +1726,7 @@ export interface Problem {
      * @example validation_error
      * @enum {string}
      */
-    error_code: "bad_request" | "invalid_json" | "empty_body" | "unauthorized" | "forbidden" | "task_not_found" | "batch_not_found" | "route_not_found" | "method_not_allowed" | "request_timeout" | "idempotency_in_progress" | "task_blocked" | "task_claimed" | "task_completed" | "lease_lost" | "task_changed" | "body_too_large" | "unsupported_media_type" | "expectation_failed" | "host_not_allowed" | "validation_error" | "dependency_cycle" | "idempotency_key_reused" | "answer_too_large" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "issuer_unavailable" | "overloaded" | "shutting_down" | "timeout";
+    error_code: "bad_request" | "invalid_json" | "empty_body" | "unauthorized" | "forbidden" | "task_not_found" | "batch_not_found" | "events_off" | "route_not_found" | "method_not_allowed" | "request_timeout" | "idempotency_in_progress" | "task_blocked" | "task_claimed" | "task_completed" | "lease_lost" | "events_expired" | "task_changed" | "body_too_large" | "unsupported_media_type" | "expectation_failed" | "host_not_allowed" | "validation_error" | "dependency_cycle" | "idempotency_key_reused" | "answer_too_large" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "issuer_unavailable" | "overloaded" | "shutting_down" | "timeout";
     /**
      * The id of the request in the logs; also in the `X-Request-ID` header.
      * @example 019b0f3e-7c00-7000-8000-00000000000f
@@ -1845,6 +1926,52 @@ export interface LatestBatchQuery {
      * Format: uuid
      */
     session_id?: string;
+}
+/** Query parameters of listEvents. */
+export interface ListEventsQuery {
+    /**
+     * Only events of this session. A UUID.
+     * Format: uuid
+     */
+    session_id?: string;
+    /**
+     * Only events of this batch and its tasks. A UUID.
+     * Format: uuid
+     */
+    batch_id?: string;
+    /**
+     * Only events of this task. A UUID.
+     * Format: uuid
+     */
+    task_id?: string;
+    /**
+     * Only events of these types, separated by commas.
+     *     @minItems 1
+     *     @maxItems 9
+     */
+    types?: ("batch.created" | "batch.extended" | "task.created" | "task.updated" | "task.claimed" | "task.released" | "task.noted" | "task.deleted" | "task.restored") | ("batch.created" | "batch.extended" | "task.created" | "task.updated" | "task.claimed" | "task.released" | "task.noted" | "task.deleted" | "task.restored")[];
+    /** Only events after this one, or before it with `order=desc`: the `next` of a page or the `id` of an event. */
+    after?: string;
+    /**
+     * Most events of the page.
+     *     @minimum 1
+     *     @maximum 500
+     * @default 100
+     */
+    limit?: number;
+    /**
+     * Oldest first (`asc`) or newest first (`desc`).
+     * @default asc
+     * @enum {string}
+     */
+    order?: "asc" | "desc";
+    /**
+     * How many seconds to wait if there is no event yet, up to 30. The response is sent as soon as there is one. Not with `order=desc`.
+     *     @minimum 0
+     *     @maximum 30
+     * @default 0
+     */
+    wait?: number;
 }
 /** Query parameters of getSession. */
 export interface GetSessionQuery {

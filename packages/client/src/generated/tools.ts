@@ -1335,6 +1335,79 @@ export const tools: Tool[] = [
     }
   },
   {
+    "name": "listEvents",
+    "description": "List events. Returns what happened, oldest first. To follow what happens, send `next` of each page as `after` of the next request, with `wait`: no event is missed or comes twice. A change that is committed while an older transaction is open appears when that one ends. Events are kept for `EVENT_DAYS` (30).",
+    "parameters": {
+      "type": "object",
+      "properties": {
+        "session_id": {
+          "description": "Only events of this session. A UUID.",
+          "type": "string",
+          "format": "uuid"
+        },
+        "batch_id": {
+          "description": "Only events of this batch and its tasks. A UUID.",
+          "type": "string",
+          "format": "uuid"
+        },
+        "task_id": {
+          "description": "Only events of this task. A UUID.",
+          "type": "string",
+          "format": "uuid"
+        },
+        "types": {
+          "description": "Only events of these types, separated by commas.",
+          "minItems": 1,
+          "maxItems": 9,
+          "type": "array",
+          "items": {
+            "type": "string",
+            "enum": [
+              "batch.created",
+              "batch.extended",
+              "task.created",
+              "task.updated",
+              "task.claimed",
+              "task.released",
+              "task.noted",
+              "task.deleted",
+              "task.restored"
+            ]
+          }
+        },
+        "after": {
+          "description": "Only events after this one, or before it with `order=desc`: the `next` of a page or the `id` of an event.",
+          "type": "string"
+        },
+        "limit": {
+          "description": "Most events of the page.",
+          "minimum": 1,
+          "maximum": 500,
+          "default": 100,
+          "type": "integer"
+        },
+        "order": {
+          "description": "Oldest first (`asc`) or newest first (`desc`).",
+          "type": "string",
+          "enum": [
+            "asc",
+            "desc"
+          ],
+          "default": "asc"
+        },
+        "wait": {
+          "description": "How many seconds to wait if there is no event yet, up to 30. The response is sent as soon as there is one. Not with `order=desc`.",
+          "minimum": 0,
+          "maximum": 30,
+          "default": 0,
+          "type": "integer"
+        }
+      },
+      "required": [],
+      "additionalProperties": false
+    }
+  },
+  {
     "name": "getSession",
     "description": "Get the state of a session. Returns where things stand: the progress, the next task, the tasks in progress, and what was completed last. The one call to make after an agent has lost its context.",
     "parameters": {
@@ -1415,5 +1488,6 @@ export const calls: Record<string, Call> = {
   latestBatch: (client, query, options) => client.batches.latest(query, options),
   getBatch: (client, { batch_id }, options) => client.batches.get(batch_id, options),
   extendBatch: (client, { batch_id, tasks }, options) => client.batches.extend(batch_id, tasks, options),
+  listEvents: (client, query, options) => client.events.list(query, options),
   getSession: (client, { session_id, ...query }, options) => client.sessions.get(session_id, { fields: ['title', 'status', 'result'], ...query }, options),
 }

@@ -53,7 +53,9 @@ export const batchRoutes: FastifyPluginAsyncTypebox<BatchRoutesOptions> = async 
     async (request, reply) => {
       // Before a key is looked up: what it stands for may be in a session that is not the caller's any more.
       request.body.session_id = sessionFor(request.caller, request.body.session_id)
-      const batch = await createOnce(request, reply, (once) => store.create(request.body, once))
+      const batch = await createOnce(request, reply, (once) =>
+        store.create(request.caller, request.body, once),
+      )
       metrics.created(batch.outcome, request.body.tasks)
       return batch.json
     },

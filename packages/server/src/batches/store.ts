@@ -10,6 +10,7 @@ import { arrayAsText, type Json, notationOf, objectAsText, toJson, type Versione
 import { columnsOf, isOwn, ordering, plain, timestamp, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { batches, tasks } from '../db/tables.js'
+import type { Recorded, Recorder } from '../events/record.js'
 import { MOST_ROWS } from '../http/admission.js'
 import type { Caller } from '../http/caller.js'
 import type { Position } from '../http/cursor.js'
@@ -80,7 +81,7 @@ const planOf = sql`
 
 const storedBatch = batchJson(planOf)
 
-interface NewBatch {
+interface NewBatch extends Recorded {
   id: string
   session_id: string | null
   reason: string | null
@@ -90,7 +91,7 @@ interface NewBatch {
 }
 
 const insertion = ($: { [Name in keyof NewBatch]: Placeholder }, claimed: typeof unclaimed) => {
-  const planned = plannedTasks($.rows)
+  const planned = plannedTasks($.rows, $.by)
   // Batch and tasks are created in the same statement, and so at the same time.
   const plannedBatch = qb.$with('planned_batch', {}).as(sql`
     select ${$.id}::uuid as id, ${$.session_id}::uuid as session_id, ${$.reason}::text as reason,
@@ -340,8 +341,8 @@ const selectKeys = statement<{ id: string }, { count: number; next: number; keys
     .where(eq(tasks.batch_id, $.id)),
 )
 
-const append = statement<{ rows: string }, { id: string }>(($) => {
-  const planned = plannedTasks($.rows)
+const append = statement<{ rows: string } & Recorded, { id: string }>(($) => {
+  const planned = plannedTasks($.rows, $.by)
   const created = qb.$with('created').as(insertPlanned(sql`true`))
   return qb
     .with(planned, created)
@@ -372,16 +373,24 @@ export type BatchStore = ReturnType<typeof createBatchStore>
  *
  * @param db A database, or a transaction.
  */
-export function createBatchStore(db: StoreDb, idempotency: Idempotency) {
+export function createBatchStore(db: StoreDb, idempotency: Idempotency, record: Recorder) {
   return {
     /** Creates the batch with all its tasks, or nothing; with `once`, unless an earlier request has done so. */
     async create(
+      caller: Caller,
       { session_id = null, reason = null, metadata = {}, tasks: plan }: BatchCreate,
       once?: Once,
     ): Promise<Creation<Batch>> {
       const id = newId()
       const { rows, ids, namesOthers } = planRows(plan, { session_id, batch_id: id })
-      const batch = { id, session_id, reason, metadata: toJson(metadata), rows }
+      const batch = {
+        id,
+        session_id,
+        reason,
+        metadata: toJson(metadata),
+        rows,
+        ...record(caller, { creates: 'batch' }),
+      }
       const create = async (run: (db: StoreDb) => Promise<Versioned<Batch>[]>) => {
         if (!namesOthers) return (await run(db))[0]
         return db.inTransaction(async (transaction) => {
@@ -411,7 +420,7 @@ export function createBatchStore(db: StoreDb, idempotency: Idempotency) {
         const existing = new Map(Object.entries<string>(JSON.parse(stored!.keys)))
         const { session_id } = batch
         const { rows, ids } = planRows(plan, { session_id, batch_id: id }, stored!.next, existing)
-        await append(transaction, { rows })
+        await append(transaction, { rows, ...record(caller) })
         await assertDependencies(transaction, ids)
         const json = await jsonOf(select(transaction, { id }))
         // A batch has no ETag.

@@ -8,6 +8,7 @@ import { type Json, jsonObject, toJson } from '../db/json.js'
 import { identifiers, isOwn, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { batches, tasks } from '../db/tables.js'
+import { type Recorded, type Recorder, recorded } from '../events/record.js'
 import type { Caller } from '../http/caller.js'
 import { toTimestamp } from '../http/timestamp.js'
 import type { Creation, Idempotency, Once } from '../idempotency/record.js'
@@ -71,7 +72,7 @@ const leasedColumns = {
 /** A task under a lease is not ready, whatever blocks it. */
 const returned = { ...taskFields(sql`false`), token: sql<string>`${tasks.lease_token}`.as('token') }
 
-interface ClaimValues extends Visible {
+interface ClaimValues extends Visible, Recorded {
   session_id?: string | undefined
   batch_id?: string | undefined
   worker: string
@@ -114,6 +115,7 @@ const claimNext = statement<ClaimValues, ClaimResult, 'resume' | 'next'>(($, sha
               eq(tasks.id, $.done_id),
               eq(tasks.lease_token, $.done_token),
               isOwn(tasks.session_id, $.own_sessions),
+              recorded($.by),
             ),
           )
           .returning({ id: tasks.id })
@@ -165,7 +167,7 @@ const claimNext = statement<ClaimValues, ClaimResult, 'resume' | 'next'>(($, sha
       .update(tasks)
       .set({ ...leased($), attempts: sql`${tasks.attempts} + chosen.attempts` })
       .from(chosen)
-      .where(sql`${tasks.id} = chosen.id`)
+      .where(and(sql`${tasks.id} = chosen.id`, recorded($.by)))
       .returning({ ...returned, took_over: sql<boolean>`chosen.took_over`.as('took_over') }),
   )
   return qb
@@ -184,7 +186,7 @@ interface ById extends Visible {
 const isId = ($: { id: Placeholder; own_sessions: Placeholder | undefined }) =>
   and(eq(tasks.id, $.id), isOwn(tasks.session_id, $.own_sessions))
 
-const claimOne = statement<ById & { worker: string; lease_seconds: number }, Leased>(($) => {
+const claimOne = statement<ById & Recorded & { worker: string; lease_seconds: number }, Leased>(($) => {
   const chosen = qb.$with('chosen').as(
     qb
       .select({ id: tasks.id, took_over: sql`${tasks.lease_token} is not null`.as('took_over') })
@@ -197,7 +199,7 @@ const claimOne = statement<ById & { worker: string; lease_seconds: number }, Lea
       .update(tasks)
       .set({ ...leased($), attempts: sql`${tasks.attempts} + 1` })
       .from(chosen)
-      .where(eq(tasks.id, chosen.id))
+      .where(and(eq(tasks.id, chosen.id), recorded($.by)))
       .returning({ ...returned, took_over: sql<boolean>`chosen.took_over`.as('took_over') }),
   )
   return qb
@@ -206,12 +208,12 @@ const claimOne = statement<ById & { worker: string; lease_seconds: number }, Lea
     .from(sql`claimed`)
 })
 
-const renew = statement<ById & { token: string; lease_seconds: number }, Leased>(($) => {
+const renew = statement<ById & Recorded & { token: string; lease_seconds: number }, Leased>(($) => {
   const renewed = qb.$with('renewed').as(
     qb
       .update(tasks)
       .set({ lease_expires_at: expiry($.lease_seconds) as never })
-      .where(and(isId($), eq(tasks.lease_token, $.token)))
+      .where(and(isId($), eq(tasks.lease_token, $.token), recorded($.by)))
       .returning(returned),
   )
   return qb
@@ -221,7 +223,7 @@ const renew = statement<ById & { token: string; lease_seconds: number }, Leased>
 })
 
 const release = statement<
-  ById & { token: string; not_before?: string | undefined },
+  ById & Recorded & { token: string; not_before?: string | undefined },
   { json: Json<Task>; version: string }
 >(($) => {
   const released = qb.$with('released').as(
@@ -233,7 +235,7 @@ const release = statement<
         ...($.not_before && { not_before: sql`${$.not_before}::timestamptz` }),
         updated_at: later,
       })
-      .where(and(isId($), eq(tasks.lease_token, $.token)))
+      .where(and(isId($), eq(tasks.lease_token, $.token), recorded($.by)))
       .returning(taskFields()),
   )
   return qb
@@ -280,7 +282,7 @@ export type ClaimStore = ReturnType<typeof createClaimStore>
  *
  * @param db A database.
  */
-export function createClaimStore(db: StoreDb, idempotency: Idempotency) {
+export function createClaimStore(db: StoreDb, idempotency: Idempotency, record: Recorder) {
   return {
     /**
      * Claims the next task, or returns the progress if none is ready; with `once`, unless an earlier request has done so.
@@ -311,6 +313,7 @@ export function createClaimStore(db: StoreDb, idempotency: Idempotency) {
         done_token: done?.token,
         done_patch: done && toJson({ result: done.result, metadata: done.metadata }),
         ...seen,
+        ...record(caller, { token: done?.token.toLowerCase() }),
       }
       const claim = async (db: StoreDb) => {
         const [found] = await claimNext(db, values, resume ? 'resume' : 'next')
@@ -347,7 +350,13 @@ export function createClaimStore(db: StoreDb, idempotency: Idempotency) {
       id: string,
       { worker, lease_seconds }: TaskClaimRequest,
     ): Promise<{ json: Json<TaskLease>; tookOver: boolean } | undefined> {
-      const [found] = await claimOne(db, { id, worker, lease_seconds, ...visibleTo(caller) })
+      const [found] = await claimOne(db, {
+        id,
+        worker,
+        lease_seconds,
+        ...visibleTo(caller),
+        ...record(caller),
+      })
       return found && { json: leaseJson(found), tookOver: found.took_over }
     },
 
@@ -357,7 +366,13 @@ export function createClaimStore(db: StoreDb, idempotency: Idempotency) {
       id: string,
       { token, lease_seconds }: RenewRequest,
     ): Promise<Json<TaskLease> | undefined> {
-      const [found] = await renew(db, { id, token, lease_seconds, ...visibleTo(caller) })
+      const [found] = await renew(db, {
+        id,
+        token,
+        lease_seconds,
+        ...visibleTo(caller),
+        ...record(caller),
+      })
       return found && leaseJson(found)
     },
 
@@ -372,6 +387,7 @@ export function createClaimStore(db: StoreDb, idempotency: Idempotency) {
         token,
         not_before: not_before && toTimestamp(not_before)!,
         ...visibleTo(caller),
+        ...record(caller, { token: token.toLowerCase() }),
       })
       return found
     },

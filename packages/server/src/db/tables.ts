@@ -4,9 +4,12 @@
  */
 import { sql } from 'drizzle-orm'
 import {
+  bigint,
   check,
+  customType,
   index,
   integer,
+  json,
   jsonb,
   pgEnum,
   pgTable,
@@ -21,6 +24,21 @@ import {
 // Postgres sorts an enum in the order of its declaration: these are declared in rank order.
 export const taskStatus = pgEnum('task_status', ['pending', 'in_progress', 'completed'])
 export const taskPriority = pgEnum('task_priority', ['low', 'medium', 'high'])
+
+export const eventType = pgEnum('event_type', [
+  'batch.created',
+  'batch.extended',
+  'task.created',
+  'task.updated',
+  'task.claimed',
+  'task.released',
+  'task.noted',
+  'task.deleted',
+  'task.restored',
+])
+
+/** The number of a transaction, which is not used again. */
+const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' })
 
 const moment = () => timestamp({ withTimezone: true, precision: 3, mode: 'string' })
 const metadata = () => jsonb().$type<Record<string, unknown>>().notNull().default({})
@@ -104,4 +122,36 @@ export const idempotencyKeys = pgTable(
     created_at: moment().notNull(),
   },
   (t) => [primaryKey({ columns: [t.caller, t.key] }), index('idempotency_keys_by_age').on(t.created_at)],
+)
+
+/**
+ * What happened, written by triggers only (migration 0006). In the order of its key, an event is never followed by one that is
+ * before it, if only those of transactions are read that began before all that are still open.
+ */
+export const events = pgTable(
+  'events',
+  {
+    xid: xid8().notNull().default(sql`pg_current_xact_id()`),
+    id: bigint({ mode: 'bigint' }).notNull().generatedAlwaysAsIdentity(),
+    /** Null in one row at most: it stands where the events before it were deleted, because of their age. */
+    type: eventType(),
+    at: moment().notNull().defaultNow(),
+    session_id: uuid(),
+    batch_id: uuid(),
+    task_id: uuid(),
+    /** The name of the caller; null if the change came from an import, or from elsewhere. */
+    caller: text(),
+    /** The worker that made the change under its lease. */
+    worker: varchar({ length: 128 }),
+    note: varchar({ length: 1000 }),
+    /** By field, in the format of the API: `[from, to]` in an update, the value in all others. */
+    changes: json().notNull().default({}),
+  },
+  (t) => [
+    primaryKey({ columns: [t.xid, t.id] }),
+    index('events_by_session').on(t.session_id, t.xid, t.id),
+    index('events_by_batch').on(t.batch_id, t.xid, t.id),
+    index('events_by_task').on(t.task_id, t.xid, t.id),
+    index('events_with_note').on(t.session_id, t.xid, t.id).where(sql`note is not null`),
+  ],
 )

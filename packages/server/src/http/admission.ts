@@ -19,7 +19,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /**
      * What the route costs. Required for routes behind {@link admission}; all others are `none`. If it depends on the request,
-     * it is a function, and the handler of an ordinary one may return {@link needsScan}.
+     * it is a function. The handler of an ordinary one may return {@link needsScan}, and one that waits admits its reads itself.
      */
     load?: Load | ((request: FastifyRequest) => Load)
   }
@@ -263,6 +263,7 @@ export const admission = fp<AdmissionOptions>(
       // The HEAD route uses the handler of the GET route, which is wrapped already.
       if (route.method === 'HEAD' || route.config.load === 'none') return
       const admitted: typeof handler = function (request, reply) {
+        if (request.load === 'none') return handler.call(this, request, reply)
         const work = () => {
           if (request.socket.destroyed) throw gate.refuse('gone')
           return observe(request, () => handler.call(this, request, reply) as Promise<unknown>)

@@ -50,6 +50,12 @@ export const catalogue = {
     title: 'Batch not found',
     detail: 'No batch has this id. List the batches to find the ids that exist.',
   },
+  events_off: {
+    status: 404,
+    title: 'Events are not kept',
+    detail:
+      'This service keeps no events: its operator has set `EVENT_DAYS=0`. List the tasks to see where things stand.',
+  },
   route_not_found: {
     status: 404,
     title: 'Route not found',
@@ -94,6 +100,12 @@ export const catalogue = {
     title: 'The lease is lost',
     detail:
       'This token does not hold the task any more, and this request had no effect. Stop working on this task. `current` shows who has it now. Claim another task.',
+  },
+  events_expired: {
+    status: 410,
+    title: 'Events after this one are gone',
+    detail:
+      'Events after `after` were deleted because of their age, so some would be missing. Read the tasks as they are now, then follow the events without `after`.',
   },
   task_changed: {
     status: 412,

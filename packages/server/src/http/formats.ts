@@ -11,6 +11,7 @@ export const formats = {
   'entity-tags': /^ *(?:\*|(?:W\/)?"[^"]*"(?: *, *(?:W\/)?"[^"]*")*) *$/,
   text: { type: 'string', validate: (text: string) => text.isWellFormed() && !text.includes('\0') },
   key: /^[A-Za-z0-9_.-]{1,64}$/,
+  event: /^[0-9a-f]{24}$/,
   // Formats of settings.
   sha256: /^[0-9a-f]{64}$/,
   origin: { type: 'string', validate: (text: string) => URL.canParse(text) && new URL(text).origin === text },
@@ -53,6 +54,7 @@ export const formatMessages = {
   'entity-tags':
     'must be the updated_at of the task in double quotes, such as "2025-12-06T10:00:00.000Z", or *',
   key: 'must be 1 to 64 characters of A-Z, a-z, 0-9, _, . and -',
+  event: 'must be the next of a page of events, or the id of an event',
   text: 'must not contain NUL characters or unpaired surrogates',
   sha256: 'must be a SHA-256 as 64 hexadecimal digits in lower case',
   origin: 'must be an origin such as https://app.example.com, without a path',

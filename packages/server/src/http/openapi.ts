@@ -59,6 +59,7 @@ export const openapi = fp<OpenapiOptions>(
           { name: 'batches', description: 'Plans: several tasks created in one call.' },
           { name: 'tasks', description: 'Single tasks, claims, and changes to several tasks in one call.' },
           { name: 'sessions', description: 'Where things stand in a session.' },
+          { name: 'events', description: 'What happened, in order.' },
           { name: 'health', description: 'The health of the service.' },
         ],
         components: {

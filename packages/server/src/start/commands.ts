@@ -22,7 +22,9 @@ export async function migrate(config: Config): Promise<string> {
 
 /** Sets the exit code to 1 if a row was not imported. */
 export async function runImport(config: Config, options: { from: string; dryRun?: boolean }) {
-  const { complete } = await withDatabase(config, (database) => importFrom(database, options))
+  const { complete } = await withDatabase(config, (database) =>
+    importFrom(database, { ...options, eventDays: config.EVENT_DAYS }),
+  )
   if (!complete) process.exitCode = 1
 }
 

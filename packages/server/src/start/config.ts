@@ -113,6 +113,7 @@ export function serviceOptions(config: Config): ServiceOptions {
     requestTimeout: config.REQUEST_TIMEOUT_MS,
     poolSize: config.DATABASE_POOL_SIZE,
     idempotencyKeyDays: config.IDEMPOTENCY_KEY_DAYS,
+    eventDays: config.EVENT_DAYS,
     docs: config.DOCS === 'on',
     metrics: config.METRICS === 'on',
     ...(OTEL_EXPORTER_OTLP_ENDPOINT !== undefined && { traceEndpoint: OTEL_EXPORTER_OTLP_ENDPOINT }),

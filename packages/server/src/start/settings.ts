@@ -141,6 +141,15 @@ export const Config = Type.Object({
       description: 'How many days an `Idempotency-Key` is remembered.',
     }),
   ),
+  EVENT_DAYS: Defaulted(
+    Type.Integer({
+      minimum: 0,
+      maximum: 3650,
+      default: 30,
+      description:
+        'How many days events are kept. With `0`, none are written: no history, no notes, and deleted tasks cannot be restored.',
+    }),
+  ),
   LOG_LEVEL: Defaulted(
     OneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], {
       default: 'info',

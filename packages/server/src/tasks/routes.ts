@@ -76,7 +76,9 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
       // Before a key is looked up: what it stands for may be in a session that is not the caller's any more.
       request.body.session_id = sessionFor(request.caller, request.body.session_id)
       rejectRepeated(request.body)
-      const task = await createOnce(request, reply, (once) => store.create(request.body, once))
+      const task = await createOnce(request, reply, (once) =>
+        store.create(request.caller, request.body, once),
+      )
       metrics.created(task.outcome, [request.body])
       reply.header('etag', etagOf(task.version))
       return task.json

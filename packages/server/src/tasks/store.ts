@@ -10,6 +10,7 @@ import { fieldsAsJson, type Json, rowAsJson, toJson, type Versioned } from '../d
 import { columnsOf, isOwn, named, timestamp, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { tasks } from '../db/tables.js'
+import { type Recorded, type Recorder, recorded } from '../events/record.js'
 import type { Caller } from '../http/caller.js'
 import type { Position } from '../http/cursor.js'
 import type { Found } from '../http/paging.js'
@@ -51,7 +52,7 @@ const defaults: Partial<Record<string, SQL>> = {
 }
 
 /** Selects the tasks in the parameter `rows`, a JSON array of {@link newTask}, with all columns. */
-const plannedRows = (rows: Placeholder): SQL => {
+const plannedRows = (rows: Placeholder, by: Placeholder): SQL => {
   const all = Object.values(getTableColumns(tasks))
   // Only these, because reading a column from JSON takes time.
   const given = all
@@ -62,11 +63,13 @@ const plannedRows = (rows: Placeholder): SQL => {
     return value ? sql`${value} as ${sql.identifier(name)}` : sql.identifier(name)
   })
   return sql`
-    select ${sql.join(columns, sql`, `)} from jsonb_to_recordset(${rows}::jsonb) as row (${sql.join(given, sql`, `)})`
+    select ${sql.join(columns, sql`, `)} from jsonb_to_recordset(${rows}::jsonb) as row (${sql.join(given, sql`, `)})
+    where ${recorded(by)}`
 }
 
 /** The same tasks as a subquery `planned`. */
-export const plannedTasks = (rows: Placeholder) => qb.$with('planned', {}).as(plannedRows(rows))
+export const plannedTasks = (rows: Placeholder, by: Placeholder) =>
+  qb.$with('planned', {}).as(plannedRows(rows, by))
 
 /** Inserts the planned tasks, under a condition. */
 export const insertPlanned = (condition: SQL) =>
@@ -90,18 +93,18 @@ function inUtc<T extends TaskUpdate | TaskPlan>(task: T): T {
   return { ...task, ...utc }
 }
 
-const insert = statement<{ rows: string }, Versioned<Task>>(($) =>
+const insert = statement<{ rows: string } & Recorded, Versioned<Task>>(($) =>
   qb
     .insert(tasks)
-    .select(plannedRows($.rows))
+    .select(plannedRows($.rows, $.by))
     .returning({
       json: fieldsAsJson<Task>(named(taskFields())),
       version: sql<string>`${timestamp(tasks.updated_at).sql}`.as('version'),
     }),
 )
 
-const insertOnce = statement<{ rows: string } & OnceValues, Versioned<Task>>(($) => {
-  const planned = plannedTasks($.rows)
+const insertOnce = statement<{ rows: string } & Recorded & OnceValues, Versioned<Task>>(($) => {
+  const planned = plannedTasks($.rows, $.by)
   const task = qb.select(taskFields()).from(sql`planned as tasks`).as('task')
   const response = qb
     .$with('response')
@@ -151,7 +154,7 @@ interface Changed extends Versioned<Task> {
   becameCompleted: boolean
 }
 
-interface ById extends Visible {
+interface ById extends Visible, Recorded {
   id: string
   /** A JSON array of versions: in any other, the task is left alone. */
   versions?: string | undefined
@@ -165,6 +168,7 @@ const byIdAndConditions = ($: { [Name in keyof ById]: Placeholder | undefined })
     isOwn(tasks.session_id, $.own_sessions),
     $.versions && sql`${$.versions}::jsonb ? ${timestamp(tasks.updated_at).sql}`,
     $.lease_token && eq(tasks.lease_token, $.lease_token),
+    recorded($.by!),
   )
 
 /** Whether a task in `updated` has an open blocker, when all of them are changed. */
@@ -219,10 +223,10 @@ const update = statement<Assignment, Changed>(($) => {
  * `new` is the row with its patch laid over it: a field that the patch lacks keeps its value, a null clears it. It is
  * computed from the row as it is once locked, so that a change by another caller meanwhile is kept.
  */
-const updateMany = statement<{ patches: string } & Visible, Changed>(($) => {
+const updateMany = statement<{ patches: string } & Visible & Recorded, Changed>(($) => {
   const given = qb
     .$with('given', { patches: sql`patches`.as('patches') })
-    .as(sql`select ${$.patches}::jsonb as patches`)
+    .as(sql`select ${$.patches}::jsonb as patches where ${recorded($.by)}`)
   const patch = sql`((select patches from given) -> ${tasks.id}::text)`
   const merged = sql`jsonb_build_object('metadata', json_merge_patches(${tasks.metadata}, ${patch} -> 'metadata'))`
   const target = qb.$with('target').as(
@@ -283,7 +287,7 @@ const remove = statement<ById, { id: string }>(($) =>
   qb.delete(tasks).where(byIdAndConditions($)).returning({ id: tasks.id }),
 )
 
-const removeMany = statement<{ ids: string } & Visible, { id: string }>(($) => {
+const removeMany = statement<{ ids: string } & Visible & Recorded, { id: string }>(($) => {
   const toDelete = qb.$with('to_delete').as(
     qb
       .select({ id: tasks.id })
@@ -292,6 +296,7 @@ const removeMany = statement<{ ids: string } & Visible, { id: string }>(($) => {
         and(
           sql`${tasks.id} = any(array(select jsonb_array_elements_text(${$.ids}::jsonb)::uuid))`,
           isOwn(tasks.session_id, $.own_sessions),
+          recorded($.by),
         ),
       )
       .orderBy(tasks.id)
@@ -325,7 +330,7 @@ const conditionValues = ({ versions, leaseToken }: Conditions) => ({
  *
  * @param db A database, or a transaction.
  */
-export function createTaskStore(db: StoreDb, idempotency: Idempotency) {
+export function createTaskStore(db: StoreDb, idempotency: Idempotency, record: Recorder) {
   /** Runs a change of `ids`, in a transaction if it names blockers. */
   const changing = async <T>(
     caller: Caller,
@@ -344,9 +349,9 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency) {
 
   return {
     /** Creates the task; with `once`, unless an earlier request has done so. */
-    async create(task: TaskCreate, once?: Once): Promise<Creation<Task>> {
+    async create(caller: Caller, task: TaskCreate, once?: Once): Promise<Creation<Task>> {
       const row = newTask(task)
-      const rows = toJson([row])
+      const values = { rows: toJson([row]), ...record(caller, { creates: 'task' }) }
       const create = async (run: (db: StoreDb) => Promise<Versioned<Task>[]>) => {
         if (!task.blocked_by?.length) return (await run(db))[0]
         return db.inTransaction(async (transaction) => {
@@ -356,8 +361,8 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency) {
         })
       }
       if (once !== undefined)
-        return idempotency.once((values) => create((db) => insertOnce(db, { rows, ...values })), once)
-      const created = await create((db) => insert(db, { rows }))
+        return idempotency.once((once) => create((db) => insertOnce(db, { ...values, ...once })), once)
+      const created = await create((db) => insert(db, values))
       return { outcome: 'created', ...created! }
     },
 
@@ -387,7 +392,13 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency) {
       changes: TaskUpdate,
       conditions: Conditions = {},
     ): Promise<Changed | undefined> {
-      const values = { id, ...assignment(changes), ...conditionValues(conditions), ...visibleTo(caller) }
+      const values = {
+        id,
+        ...assignment(changes),
+        ...conditionValues(conditions),
+        ...visibleTo(caller),
+        ...record(caller, { token: conditions.leaseToken?.toLowerCase() }),
+      }
       const [task] = await changing(caller, new Map([[id, changes]]), (db) => update(db, values))
       return task
     },
@@ -401,8 +412,12 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency) {
       changes: TaskPatch[],
     ): Promise<{ updated: Map<string, Json<Task>>; becameCompleted: number }> {
       const merged = mergePatches(changes)
-      const patches = toJson(Object.fromEntries(merged))
-      const rows = await changing(caller, merged, (db) => updateMany(db, { patches, ...visibleTo(caller) }))
+      const values = {
+        patches: toJson(Object.fromEntries(merged)),
+        ...visibleTo(caller),
+        ...record(caller),
+      }
+      const rows = await changing(caller, merged, (db) => updateMany(db, values))
       const byId = new Map(rows.map(({ id, json }) => [id, json]))
       return {
         updated: new Map([...merged.keys()].flatMap((id) => (byId.has(id) ? [[id, byId.get(id)!]] : []))),
@@ -412,13 +427,18 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency) {
 
     /** Whether there was such a task that met the conditions. */
     async delete(caller: Caller, id: string, conditions: Conditions = {}): Promise<boolean> {
-      const deleted = await remove(db, { id, ...conditionValues(conditions), ...visibleTo(caller) })
+      const deleted = await remove(db, {
+        id,
+        ...conditionValues(conditions),
+        ...visibleTo(caller),
+        ...record(caller, { token: conditions.leaseToken?.toLowerCase() }),
+      })
       return deleted.length > 0
     },
 
     /** Deletes tasks, all or none, and returns the ids of those that existed. */
     async deleteMany(caller: Caller, ids: string[]): Promise<string[]> {
-      const deleted = await removeMany(db, { ids: toJson(ids), ...visibleTo(caller) })
+      const deleted = await removeMany(db, { ids: toJson(ids), ...visibleTo(caller), ...record(caller) })
       return deleted.map(({ id }) => id)
     },
   }

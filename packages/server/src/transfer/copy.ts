@@ -2,7 +2,7 @@
 import type { StoreDb } from '../db/database.js'
 import type { Progress } from './progress.js'
 import { createCheck, type GivenRow, type Row, TABLES, type Table } from './rows.js'
-import { addRows, allowAnyBlockers } from './store.js'
+import { addRows, prepareImport } from './store.js'
 
 /** Where rows come from: the database of the Python service, or a file. */
 export interface Source {
@@ -33,8 +33,16 @@ export interface Report {
 /** Rows for each statement. */
 const CHUNK = 500
 
-/** @param db A transaction: an error undoes everything. */
-export async function copy(source: Source, db: StoreDb, progress: Progress): Promise<Report> {
+/**
+ * @param db A transaction: an error undoes everything.
+ * @param eventDays For how many days events are kept.
+ */
+export async function copy(
+  source: Source,
+  db: StoreDb,
+  eventDays: number,
+  progress: Progress,
+): Promise<Report> {
   const check = createCheck()
   const report: Report = {
     batches: { copied: 0, known: 0, skipped: 0 },
@@ -70,7 +78,7 @@ export async function copy(source: Source, db: StoreDb, progress: Progress): Pro
     progress.advance(rows.length)
   }
 
-  await allowAnyBlockers(db)
+  await prepareImport(db, eventDays)
   for await (const item of source.rows) {
     if ('mistake' in item) {
       report.complete = false

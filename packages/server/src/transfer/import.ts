@@ -17,12 +17,13 @@ const START_TIMEOUT = 30_000
  * file. Existing ids are skipped, even if the row has changed.
  *
  * @param from The URL of a PostgreSQL database, the path of a file, or `-` for stdin.
+ * @param eventDays For how many days events are kept; 0 for none at all.
  * @param dryRun Whether to roll back in the end, and so only report what would be copied.
  * @param out Where progress and the report are written.
  */
 export async function importFrom(
   { transaction, location }: Database,
-  { from, dryRun = false }: { from: string; dryRun?: boolean },
+  { from, eventDays, dryRun = false }: { from: string; eventDays: number; dryRun?: boolean },
   out: Out = process.stderr,
 ): Promise<Report> {
   const source = await openSource(from)
@@ -30,7 +31,7 @@ export async function importFrom(
   let report: Report | undefined
   try {
     await transaction(async (db) => {
-      report = await copy(source, db, progress)
+      report = await copy(source, db, eventDays, progress)
       if (dryRun) throw new Error('dry run: roll back')
     })
   } catch (error) {

@@ -6,6 +6,7 @@ import { reasonOf } from '../db/failures.js'
 import { isOwn } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { batches, tasks } from '../db/tables.js'
+import { type Recorded, recorded, WITHOUT_EVENT } from '../events/record.js'
 import { toHeader, toLines } from './jsonl.js'
 import type { Out } from './progress.js'
 import { TABLES, type Table } from './rows.js'
@@ -165,12 +166,13 @@ async function lockDone(db: StoreDb, sessions: string, days: number): Promise<Se
   return selectDone(db, { sessions, days })
 }
 
-const removeTasks = statement<{ sessions: string }, { id: string }>(
+const removeTasks = statement<{ sessions: string } & Recorded, { id: string }>(
   ($) =>
     qb
       .delete(tasks)
       .where(
         and(
+          recorded($.by),
           isOwn(tasks.session_id, $.sessions),
           eq(tasks.status, 'completed'),
           sql`${tasks.updated_at} < now()`,
@@ -185,9 +187,11 @@ const removeBatches = statement<{ sessions: string }, { id: string }>(
   unprepared,
 )
 
-/** Deletes the rows of sessions. A task that was added a moment ago, and is not in a batch, stays. */
+/**
+ * Deletes the rows of sessions, which is no event: they go to save space, and events would keep them. A task that was added a moment ago, and is not in a batch, stays.
+ */
 async function remove(db: StoreDb, sessions: string) {
-  await removeTasks(db, { sessions })
+  await removeTasks(db, { sessions, by: WITHOUT_EVENT })
   await removeBatches(db, { sessions })
 }
 

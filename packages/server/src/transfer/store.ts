@@ -2,10 +2,11 @@
 import { and, getTableColumns, gt, type SQL, sql } from 'drizzle-orm'
 import { batchColumns } from '../batches/store.js'
 import type { StoreDb } from '../db/database.js'
-import { type Json, rowAsJson } from '../db/json.js'
+import { type Json, rowAsJson, toJson } from '../db/json.js'
 import { columnsOf, isOwn } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { batches, tasks } from '../db/tables.js'
+import { type Recorded, recorded } from '../events/record.js'
 import { rowColumns } from '../tasks/columns.js'
 import { type Row, TABLES, type Table } from './rows.js'
 
@@ -78,14 +79,16 @@ const computed: Partial<Record<string, SQL>> = {
   lease_expires_at: sql`case when claimed_by is not null then coalesce(lease_expires_at, now()) end`,
 }
 
-const allow = statement<Record<never, never>, { it: string }>(() =>
+const prepare = statement<Recorded, { it: string }>(($) =>
   qb
     .select({ it: sql<string>`set_config('aklp.check_blockers', 'off', true)`.as('it') })
-    .from(sql`(values (1)) as one`),
+    .from(sql`(values (1)) as one`)
+    .where(recorded($.by)),
 )
 
-/** Allows rows whose blockers were reopened after they were begun, until the transaction ends. */
-export const allowAnyBlockers = async (transaction: StoreDb) => void (await allow(transaction, {}))
+/** Allows rows whose blockers were reopened after they were begun, and says how events are kept, until the transaction ends. */
+export const prepareImport = async (transaction: StoreDb, eventDays: number) =>
+  void (await prepare(transaction, { by: toJson({ days: eventDays }) }))
 
 const insert = statement<{ rows: string }, Record<'added' | 'orphans', Json<string[]>>, Table>(($, table) => {
   const values = Object.values(getTableColumns(tables[table])).map(({ name }) =>

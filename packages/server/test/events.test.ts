@@ -1,0 +1,621 @@
+/** What happened: the events of every change, and reading them in order. */
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { sql } from 'drizzle-orm'
+import fc from 'fast-check'
+import t from 'tap'
+import { openDatabase } from '../src/db/open.js'
+import { anonymous } from '../src/http/caller.js'
+import { numRuns } from './generators.js'
+import {
+  type Api,
+  createApi,
+  onEachDatabase,
+  options,
+  postgresMissing,
+  serveOn,
+  startPostgres,
+  storesOf,
+} from './support.js'
+
+const caller = { caller: 'anonymous', worker: null }
+const byWorker = { caller: 'anonymous', worker: 'w' }
+
+/** All events, a page at a time. */
+async function allEvents({ call }: Pick<Api, 'call'>, filters = '', limit = 500): Promise<any[]> {
+  const found: any[] = []
+  let after = ''
+  for (;;) {
+    const { body } = await call('GET', `/events?limit=${limit}${after && `&after=${after}`}${filters}`)
+    if (body.items.length === 0) return found
+    found.push(...body.items)
+    after = body.next
+  }
+}
+
+/** What is the same in each run. */
+const shown = ({ type, task_id, actor, note, changes }: any) => ({
+  type,
+  task_id,
+  actor,
+  note,
+  changes: Object.fromEntries(changes.map(({ field, from, to }: any) => [field, [from, to]])),
+})
+
+onEachDatabase(async (t, api) => {
+  const { call, plan, clear, database } = api
+  t.beforeEach(() => clear())
+  const session_id = randomUUID()
+  const create = async (task: object) =>
+    (await call('POST', '/tasks', { title: 'a', session_id, ...task })).body
+  /** The events of a call. */
+  const eventsOf = async (change: () => Promise<unknown>) => {
+    const before = (await allEvents(api)).length
+    await change()
+    return (await allEvents(api)).slice(before).map(shown)
+  }
+
+  await t.test('every operation that changes writes what it changed, and who did it', async (t) => {
+    let task: any
+    t.same(
+      await eventsOf(async () => {
+        task = await create({ due_date: '2026-01-01', metadata: { n: 1 }, description: '"' })
+      }),
+      [
+        {
+          type: 'task.created',
+          task_id: task.id,
+          actor: caller,
+          note: null,
+          changes: {
+            title: [null, 'a'],
+            description: [null, '"'],
+            due_date: [null, '2026-01-01T00:00:00.000Z'],
+            metadata: [null, { n: 1 }],
+          },
+        },
+      ],
+    )
+    const updated = (changes: object, task_id = task.id) => ({
+      type: 'task.updated',
+      task_id,
+      actor: caller,
+      note: null,
+      changes,
+    })
+    const path = `/tasks/${task.id}`
+    t.same(await eventsOf(() => call('PUT', path, { title: 'b', priority: 'high', due_date: null })), [
+      updated({
+        title: ['a', 'b'],
+        priority: [null, 'high'],
+        due_date: ['2026-01-01T00:00:00.000Z', null],
+      }),
+    ])
+    t.same(await eventsOf(() => call('PATCH', path, { metadata: { n: null, k: [1] } })), [
+      updated({ metadata: [{ n: 1 }, { k: [1] }] }),
+    ])
+    t.same(await eventsOf(() => call('PUT', path, {})), [], 'nothing changed')
+    let batch: any
+    t.same(
+      await eventsOf(async () => {
+        batch = await plan(
+          [
+            { title: 'x', key: 'x' },
+            { title: 'y', blocked_by: ['x'] },
+          ],
+          session_id,
+        )
+      }),
+      [{ type: 'batch.created', task_id: null, actor: caller, note: null, changes: {} }],
+      'its tasks have no events of their own',
+    )
+    const [x, y] = batch.tasks
+    const extended = await eventsOf(() =>
+      call('POST', `/batches/${batch.id}/tasks`, { tasks: [{ title: 'z' }, { title: 'zz' }] }),
+    )
+    const ids = (await call('GET', `/batches/${batch.id}`)).body.tasks.slice(2).map(({ id }: any) => id)
+    t.same(extended, [
+      { type: 'batch.extended', task_id: null, actor: caller, note: null, changes: { tasks: [null, ids] } },
+    ])
+    t.same(
+      await eventsOf(() =>
+        call('PUT', '/tasks/bulk', {
+          tasks: [
+            { id: x.id, priority: 'low' },
+            { id: y.id, status: 'pending' },
+            { id: randomUUID(), title: 'none' },
+          ],
+        }),
+      ),
+      [updated({ priority: [null, 'low'] }, x.id), updated({}, y.id)],
+      'a task whose updated_at rises has an event, also if nothing else changed',
+    )
+
+    let claim: any
+    const claimed = await eventsOf(async () => {
+      claim = (await call('POST', '/tasks/claim', { worker: 'w', batch_id: batch.id })).body
+    })
+    const { token, expires_at } = claim.lease
+    const claiming = (task_id: string, until: string) => ({
+      type: 'task.claimed',
+      task_id,
+      actor: byWorker,
+      note: null,
+      changes: {
+        status: ['pending', 'in_progress'],
+        attempts: [0, 1],
+        claimed_by: [null, 'w'],
+        lease_expires_at: [null, until],
+      },
+    })
+    t.same(claimed, [claiming(x.id, expires_at)])
+    t.same(await eventsOf(() => call('POST', `/tasks/${x.id}/renew`, { token })), [], 'a renewed lease')
+    const renewed = (await call('GET', `/tasks/${x.id}`)).body.lease_expires_at
+    t.same(
+      await eventsOf(() =>
+        call('PUT', `/tasks/${x.id}`, { result: 'half' }, { headers: { 'lease-token': token } }),
+      ),
+      [{ ...updated({ result: [null, 'half'] }, x.id), actor: byWorker }],
+    )
+    t.same(
+      await eventsOf(() => call('PUT', `/tasks/${x.id}`, { result: null })),
+      [updated({ result: ['half', null] }, x.id)],
+      'without the lease, it is not the worker',
+    )
+    let next: any
+    const done = await eventsOf(async () => {
+      const body = { worker: 'w', done: { task_id: x.id.toUpperCase(), token, result: 'r' } }
+      next = (await call('POST', '/tasks/claim', body)).body
+    })
+    const { completed_at } = (await call('GET', `/tasks/${x.id}`)).body
+    t.same(done, [
+      {
+        ...updated(
+          {
+            status: ['in_progress', 'completed'],
+            claimed_by: ['w', null],
+            lease_expires_at: [renewed, null],
+            result: [null, 'r'],
+            completed_at: [null, completed_at],
+          },
+          x.id,
+        ),
+        actor: byWorker,
+      },
+      claiming(next.task.id, next.lease.expires_at),
+    ])
+    t.same(
+      await eventsOf(() => call('POST', `/tasks/${next.task.id}/release`, { token: next.lease.token })),
+      [
+        {
+          type: 'task.released',
+          task_id: next.task.id,
+          actor: byWorker,
+          note: null,
+          changes: {
+            status: ['in_progress', 'pending'],
+            claimed_by: ['w', null],
+            lease_expires_at: [next.lease.expires_at, null],
+          },
+        },
+      ],
+    )
+    const { body: one } = await call('POST', `/tasks/${y.id}/claim`, { worker: 'v', lease_seconds: 60 })
+    t.same(
+      await eventsOf(() => call('PUT', `/tasks/${y.id}`, { status: 'pending' })),
+      [
+        {
+          type: 'task.released',
+          task_id: y.id,
+          actor: caller,
+          note: null,
+          changes: {
+            status: ['in_progress', 'pending'],
+            claimed_by: ['v', null],
+            lease_expires_at: [one.lease.expires_at, null],
+          },
+        },
+      ],
+      'whoever takes a task from its worker',
+    )
+    const { body: before } = await call('GET', `/tasks/${x.id}`)
+    t.same(
+      await eventsOf(() => call('DELETE', '/tasks/bulk', { ids: [x.id] })),
+      [
+        {
+          type: 'task.deleted',
+          task_id: x.id,
+          actor: caller,
+          note: null,
+          changes: {
+            key: ['x', null],
+            title: ['x', null],
+            status: ['completed', null],
+            priority: ['low', null],
+            attempts: [1, null],
+            result: ['r', null],
+            completed_at: [before.completed_at, null],
+            created_at: [before.created_at, null],
+            updated_at: [before.updated_at, null],
+          },
+        },
+        updated({ blocked_by: [[x.id], []] }, y.id),
+      ],
+      'first the task, then those that it blocked',
+    )
+    t.match(await eventsOf(() => call('DELETE', path)), [{ type: 'task.deleted', task_id: task.id }])
+
+    const events = await allEvents(api)
+    const deleted = events.find(({ type }) => type === 'task.deleted')
+    t.same([deleted.session_id, deleted.batch_id], [session_id, batch.id])
+    t.same(
+      events.map(({ id }) => id),
+      events.map(({ id }) => id).sort(),
+      'ids sort in order',
+    )
+    const rows: any = await database.db.run('select * from events', [])
+    t.notOk(
+      JSON.stringify(rows, (_, value) => (typeof value === 'bigint' ? `${value}` : value)).includes(token),
+    )
+  })
+
+  await t.test('a call that fails writes no event', async (t) => {
+    const batch = await plan([
+      { title: 'x', key: 'x' },
+      { title: 'y', blocked_by: ['x'] },
+    ])
+    const { id } = batch.tasks[1]
+    t.same(
+      await eventsOf(async () => {
+        t.equal((await call('PUT', `/tasks/${id}`, { status: 'completed' })).status, 409)
+        const tasks = [
+          { id: batch.tasks[0].id, title: 'z' },
+          { id, status: 'completed' },
+        ]
+        t.equal((await call('PUT', '/tasks/bulk', { tasks })).status, 409)
+      }),
+      [],
+    )
+  })
+
+  await t.test('an idempotent retry writes no second event', async (t) => {
+    const twice = async (path: string, body: object) => {
+      const headers = { 'idempotency-key': path }
+      await call('POST', path, body, { headers })
+      await call('POST', path, body, { headers })
+    }
+    t.match(await eventsOf(() => twice('/tasks', { title: 'a' })), [{ type: 'task.created' }])
+    t.match(await eventsOf(() => twice('/batches', { tasks: [{ title: 'a' }] })), [{ type: 'batch.created' }])
+  })
+
+  await t.test('the tasks as they are follow from the events of any history', async (t) => {
+    const kinds = [
+      ...['create', 'batch', 'extend', 'update', 'update', 'bulk', 'delete', 'bulkDelete'],
+      ...['claim', 'claim', 'done', 'done', 'release', 'renew'],
+    ] as const
+    const step = fc.record({ kind: fc.constantFrom(...kinds), a: fc.nat(9), b: fc.nat(9) })
+    const statuses = ['pending', 'in_progress', 'completed']
+    const history = fc.array(step, { maxLength: 40, size: 'max' })
+    await fc.assert(
+      fc.asyncProperty(history, async (steps) => {
+        await clear()
+        const session_id = randomUUID()
+        /** As they were created, by id: the event of a batch does not repeat its tasks. */
+        const planned = new Map<string, any>()
+        const batches: string[] = []
+        const leases = new Map<string, string>()
+        const ids: string[] = []
+        const learn = (tasks: any[]) => {
+          for (const task of tasks) {
+            if (planned.has(task.id)) continue
+            planned.set(task.id, task)
+            ids.push(task.id)
+          }
+        }
+        const remember = ({ task, lease }: any) => task && leases.set(task.id, lease.token)
+        const id = (n: number) => ids[n % ids.length] ?? randomUUID()
+        const changesOf = ({ a, b }: { a: number; b: number }) => ({
+          ...(a % 2 && { status: statuses[b % 3] }),
+          ...(a % 3 && { description: b % 2 ? `d ${b}` : null }),
+          ...(a % 4 === 0 && {
+            due_date: b % 2 ? '2026-01-01' : null,
+            not_before: `2025-01-0${1 + (b % 9)}`,
+          }),
+          ...(a % 5 === 0 && { metadata: { [`m${b % 2}`]: b % 3 ? b : null }, priority: 'low' }),
+          ...(a === 7 && { blocked_by: b % 2 ? [id(b)] : [] }),
+        })
+        for (const { kind, a, b } of steps) {
+          const [lease] = [...leases].slice(a % Math.max(leases.size, 1))
+          if (kind === 'create') {
+            const { body, status } = await call('POST', '/tasks', {
+              title: `t${a}`,
+              session_id,
+              ...changesOf({ a: 5, b }),
+            })
+            if (status === 201) learn([body])
+          } else if (kind === 'batch') {
+            const body = await plan(
+              [
+                { title: 'x', key: 'x' },
+                { title: 'y', blocked_by: ['x'] },
+              ],
+              session_id,
+            )
+            batches.push(body.id)
+            learn(body.tasks)
+          } else if (kind === 'extend' && batches.length > 0) {
+            const { body } = await call('POST', `/batches/${batches[a % batches.length]}/tasks`, {
+              tasks: [{ title: 'more' }, { title: 'even more' }],
+            })
+            learn(body.tasks)
+          } else if (kind === 'update') {
+            await call('PUT', `/tasks/${id(b)}`, changesOf({ a, b }))
+          } else if (kind === 'bulk') {
+            await call('PUT', '/tasks/bulk', {
+              tasks: [a, b, a + 1].map((n) => ({ id: id(n), ...changesOf({ a: n, b }) })),
+            })
+          } else if (kind === 'delete') await call('DELETE', `/tasks/${id(a)}`)
+          else if (kind === 'bulkDelete') await call('DELETE', '/tasks/bulk', { ids: [id(a), id(b)] })
+          else if (kind === 'claim')
+            remember(
+              (await call('POST', '/tasks/claim', { worker: `w${b % 2}`, session_id, resume: a === 1 })).body,
+            )
+          else if (lease && kind === 'done')
+            remember(
+              (
+                await call('POST', '/tasks/claim', {
+                  worker: 'w0',
+                  session_id,
+                  done: { task_id: lease[0], token: lease[1] },
+                })
+              ).body,
+            )
+          else if (lease && kind === 'release')
+            await call('POST', `/tasks/${lease[0]}/release`, { token: lease[1] })
+          else if (lease && kind === 'renew')
+            await call('POST', `/tasks/${lease[0]}/renew`, { token: lease[1] })
+        }
+        const replayed = replay(await allEvents(api, '', 7), planned)
+        const { body } = await call('GET', `/tasks?session_id=${session_id}&limit=100`)
+        const actual = new Map(body.items.map((task: any) => [task.id, stored(task)]))
+        assert.deepEqual(new Map([...replayed].sort()), new Map([...actual].sort() as any))
+      }),
+      { numRuns },
+    )
+    t.pass('every history was replayed')
+  })
+
+  await t.test(
+    'pages have every event once, in both orders, and only those that the filters name',
+    async (t) => {
+      const mine = await create({})
+      const batch = await plan([{ title: 'x' }])
+      for (const title of ['b', 'c', 'd']) await call('PUT', `/tasks/${mine.id}`, { title })
+      await call('PUT', `/tasks/${batch.tasks[0].id}`, { title: 'y' })
+      const all = await allEvents(api)
+      t.equal(all.length, 6)
+      t.same(await allEvents(api, '', 1), all)
+      const backwards: any[] = []
+      let after = ''
+      for (;;) {
+        const { body } = await call('GET', `/events?order=desc&limit=4${after}`)
+        backwards.push(...body.items)
+        if (body.next === null) break
+        after = `&after=${body.next}`
+      }
+      t.same(backwards, all.toReversed())
+      const typesOf = async (filters: string) => (await allEvents(api, filters)).map(({ type }) => type)
+      t.same(await typesOf(`&batch_id=${batch.id}`), ['batch.created', 'task.updated'])
+      t.same(await typesOf(`&task_id=${mine.id}&types=task.created,task.deleted`), ['task.created'])
+      t.same(await typesOf(`&session_id=${batch.session_id}`), ['batch.created', 'task.updated'])
+      t.same(await typesOf(`&session_id=${randomUUID()}`), [])
+      const { body } = await call('GET', `/events?after=${all.at(-1).id}`)
+      t.same(body.items, [])
+      t.ok(body.next >= all.at(-1).id, 'a place to go on from')
+      t.match((await call('GET', '/events?after=1')).body.errors, [{ path: 'after' }])
+    },
+  )
+
+  await t.test('a request that waits returns as soon as there is an event that it asked for', async (t) => {
+    const task = await create({})
+    const { next } = (await call('GET', '/events')).body
+    const waiting = call('GET', `/events?after=${next}&wait=30&task_id=${task.id.toUpperCase()}`)
+    await create({})
+    await call('PUT', `/tasks/${task.id}`, { title: 'b' })
+    t.match((await waiting).body.items, [{ type: 'task.updated', task_id: task.id }])
+    const { body } = await call('GET', `/events?wait=1&session_id=${randomUUID()}`)
+    t.same(body.items, [], 'or after the wait without one')
+    t.match((await call('GET', '/events?wait=1&order=desc')).body.errors, [{ path: 'wait' }])
+  })
+
+  await t.test('readers that wait take no place at the database', async (t) => {
+    const { next } = (await call('GET', '/events')).body
+    const waiting = Array.from({ length: 200 }, () => call('GET', `/events?after=${next}&wait=30`))
+    t.equal((await call('GET', '/tasks?limit=1')).status, 200)
+    await create({})
+    for (const { status, body } of await Promise.all(waiting))
+      if (status !== 200 || body.items.length !== 1) t.fail(`${status} ${JSON.stringify(body)}`)
+  })
+
+  await t.test('when the service stops, requests that wait return at once', async (t) => {
+    const other = await createApi(database)
+    const waiting = other.call('GET', '/events?wait=30')
+    const second = other.call('GET', '/events?wait=30')
+    await other.call('GET', '/tasks')
+    await other.app.close()
+    t.match([await waiting, await second], [{ status: 200, body: { items: [] } }, { status: 200 }])
+  })
+
+  await t.test('old events are taken away in passing, and who would miss them learns it', async (t) => {
+    const task = await create({})
+    const { next: early } = (await call('GET', '/events')).body
+    for (const title of ['b', 'c']) await call('PUT', `/tasks/${task.id}`, { title })
+    const [, second, third] = await allEvents(api)
+    await database.db.execute(sql`update events set at = at - interval '31 days'`)
+    const rename = (n: number) => call('PUT', `/tasks/${task.id}`, { title: `n ${n}` })
+    for (let n = 0; n < 256; n++) await rename(n)
+    const left = await allEvents(api)
+    t.equal(left.length, 256)
+    for (const after of [early, second.id])
+      t.match(await call('GET', `/events?after=${after}`), {
+        status: 410,
+        body: { error_code: 'events_expired' },
+      })
+    t.equal(
+      (await call('GET', `/events?after=${third.id}`)).body.items[0].id,
+      left[0].id,
+      'nothing is missing',
+    )
+    t.equal((await call('GET', `/events?after=${second.id}&order=desc`)).status, 200)
+  })
+
+  await t.test('with EVENT_DAYS=0, nothing is written, and reading says why', async (t) => {
+    const without = await serveOn(database, t, { EVENT_DAYS: '0' })
+    const batch = await without.plan([{ title: 'x' }])
+    await without.call('POST', `/batches/${batch.id}/tasks`, { tasks: [{ title: 'y' }] })
+    const { body } = await without.call('POST', '/tasks', { title: 'a' })
+    await without.call('PUT', `/tasks/${body.id}`, { title: 'b' })
+    await without.call('DELETE', `/tasks/${body.id}`)
+    t.same(await allEvents(api), [])
+    t.match(await without.call('GET', '/events'), {
+      status: 404,
+      body: { error_code: 'events_off', detail: /EVENT_DAYS=0/ },
+    })
+  })
+})
+
+/** A task without what is computed. A lease that was renewed has no event. */
+const stored = ({ is_ready, lease_expires_at, ...task }: any) => task
+
+/** The tasks after events. Each value before a change must be what the events before have led to. */
+function replay(events: any[], planned: Map<string, any>) {
+  const tasks = new Map<string, any>()
+  let last = ''
+  for (const { id, type, at, session_id, batch_id, task_id, changes } of events) {
+    assert.ok(id > last)
+    last = id
+    if (type === 'batch.created') {
+      for (const task of planned.values())
+        if (task.batch_id === batch_id && task.created_at === at) tasks.set(task.id, stored(task))
+    } else if (type === 'batch.extended') {
+      for (const added of changes[0].to) tasks.set(added, stored(planned.get(added)))
+    } else if (type === 'task.created' || type === 'task.restored') {
+      assert.ok(!tasks.has(task_id))
+      const given = Object.fromEntries(changes.map(({ field, to }: any) => [field, to]))
+      tasks.set(
+        task_id,
+        stored({ ...blank, id: task_id, session_id, batch_id, created_at: at, updated_at: at, ...given }),
+      )
+    } else {
+      const task = tasks.get(task_id)
+      for (const { field, from, to } of changes) {
+        if (field === 'lease_expires_at') continue
+        assert.deepEqual(task[field], from, `${type} ${field}`)
+        task[field] = to
+      }
+      if (type === 'task.deleted') tasks.delete(task_id)
+      else if (!changes.some(({ field }: any) => field === 'updated_at')) task.updated_at = at
+    }
+  }
+  return tasks
+}
+
+const blank = {
+  key: null,
+  title: '',
+  description: null,
+  status: 'pending',
+  priority: null,
+  due_date: null,
+  blocked_by: [],
+  not_before: null,
+  attempts: 0,
+  claimed_by: null,
+  result: null,
+  metadata: {},
+  completed_at: null,
+}
+
+const missing = process.env.CI ? undefined : postgresMissing()
+t.test('on PostgreSQL, beside writers on two servers', { skip: missing ?? false }, async (t) => {
+  const { newDatabase } = await startPostgres(t)
+  const url = await newDatabase()
+  const databases = [await openDatabase(url, options), await openDatabase(url, options)]
+  t.teardown(() => Promise.all(databases.map((database) => database.close())))
+  const servers = await Promise.all(databases.map((database) => serveOn(database, t)))
+
+  await t.test(
+    'an event of a transaction that commits late is not missed, as it would be by its number',
+    async (t) => {
+      const [first, second] = servers as [Api, Api]
+      const byNumber = async (after: unknown): Promise<any[]> =>
+        second.database.db.run('select id, task_id from events where id > $1 order by id', [after], false)
+      let open: () => void = () => {}
+      const late = databases[0]!.transaction(async (db) => {
+        await storesOf({ db }).tasks.create(anonymous, { title: 'late', status: 'pending' })
+        open()
+        await committed
+      })
+      let commit: () => void = () => {}
+      const committed = new Promise<void>((resolve) => {
+        commit = resolve
+      })
+      await new Promise<void>((resolve) => {
+        open = resolve
+      })
+      const { body: early } = await second.call('POST', '/tasks', { title: 'early' })
+      const seen = await byNumber(0)
+      t.match(seen, [{ task_id: early.id }])
+      const page = await second.call('GET', '/events')
+      t.same(page.body.items, [], 'it waits for the transaction that is open')
+      commit()
+      await late
+      t.same(await byNumber(seen[0].id), [], 'a reader that goes by the number has missed it')
+      const { body } = await first.call('GET', `/events?after=${page.body.next}`)
+      t.match(body.items, [{ changes: [{ to: 'late' }] }, { changes: [{ to: 'early' }] }])
+    },
+  )
+
+  await t.test('a reader sees every event once and in order', async (t) => {
+    const [first] = servers as [Api, Api]
+    let after = (await first.call('GET', '/events?limit=500')).body.next
+    const start = after
+    let writing = true
+    const write = async (nth: number) => {
+      const { call, database } = servers[nth % 2]!
+      for (let n = 0; n < 15; n++) {
+        const { body } = await call('POST', '/tasks', { title: `${nth} ${n}` })
+        await call('PUT', `/tasks/${body.id}`, { title: 'changed' })
+        if (n % 5 === 0)
+          await database.transaction(async (db) => {
+            const { tasks, batches } = storesOf({ db })
+            await tasks.create(anonymous, { title: 'in a transaction', status: 'pending' })
+            await call('DELETE', `/tasks/${body.id}`)
+            await batches.create(anonymous, { tasks: [{ title: 'a', status: 'pending' }] })
+          })
+      }
+    }
+    const written = Promise.all(Array.from({ length: 8 }, (_, nth) => write(nth))).then(() => {
+      writing = false
+    })
+    const seen: string[] = []
+    for (let turn = 0; ; turn++) {
+      const isLast = !writing
+      const { body } = await servers[turn % 2]!.call(
+        'GET',
+        `/events?limit=20&after=${after}&wait=${isLast ? 0 : 1}`,
+      )
+      seen.push(...body.items.map(({ id }: any) => id))
+      after = body.next
+      if (isLast && body.items.length === 0) break
+    }
+    await written
+    t.equal(seen.length, 8 * (30 + 3 * 3))
+    t.same(seen, [...new Set(seen)].sort())
+    const rows = await allEvents(first)
+    t.same(
+      seen,
+      rows.map(({ id }) => id).filter((id) => id > start),
+    )
+  })
+})
