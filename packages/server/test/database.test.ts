@@ -76,6 +76,10 @@ async function failure(t: Test, opening: Promise<Database>): Promise<string> {
 
 /** Makes a database that of the release before plans and claims, which had two migrations. */
 const UNDO_PLANS = [
+  `drop function write_batch_event, write_new_task_events, write_task_event, write_deleted_task_event, remove_old_events,
+    task_changes, api_timestamp cascade`,
+  `drop table events`,
+  `drop type event_type`,
   `drop function has_open_blocker, end_lease, check_blockers, remove_blockers, json_merge_patch, json_merge_patches cascade`,
   `alter table tasks drop column key, drop column blocked_by, drop column not_before, drop column attempts,
     drop column claimed_by, drop column lease_token, drop column lease_expires_at, drop column result, drop column metadata`,

@@ -105,6 +105,8 @@ const textOf = ({ minLength, maxLength, pattern = '' }: any) =>
     .map((text) => text.replaceAll('\0', '0'))
     .filter((text) => new RegExp(pattern, 'u').test(text))
 
+const event = fc.stringMatching(/^[0-9a-f]{24}$/)
+
 const key = fc.stringMatching(/^[A-Za-z0-9_.-]{1,64}$/)
 
 /** Small objects without numbers, with nulls: enough to merge. */
@@ -134,7 +136,7 @@ export function valid(schema: any, id: fc.Arbitrary<unknown> = uuid): fc.Arbitra
     return fc.array(valid(items, id), { minLength: minItems, maxLength: Math.min(maxItems, 5) })
   if (type === 'boolean') return fc.boolean()
   if (type === 'integer') return fc.integer({ min: minimum, max: maximum })
-  if (type === 'string') return ({ uuid: id, 'date-time': time, key } as any)[format] ?? textOf(schema)
+  if (type === 'string') return ({ uuid: id, 'date-time': time, key, event } as any)[format] ?? textOf(schema)
   const fields = Object.entries(properties).map(([name, field]) => [name, valid(field, id)])
   return fc.record(Object.fromEntries(fields), { requiredKeys: required ?? [] })
 }
@@ -244,6 +246,7 @@ export const validRequest = ({ params, query, body }: Operation, id: fc.Arbitrar
 const validator = new Ajv2020({
   strict: false,
   formats: {
+    event: /^[0-9a-f]{24}$/,
     uuid: UUID,
     text: (text: string) => text.isWellFormed() && !text.includes('\0'),
     key: /^[A-Za-z0-9_.-]{1,64}$/,

@@ -16,7 +16,9 @@ onEachDatabase(async (t, { app, call, clear }) => {
   const operations = readOperations((await app.inject('/openapi.json')).json())
 
   await t.test('every sequence of calls returns what a simple model of the contract returns', async (t) => {
-    const modelled = operations.filter(({ operationId }) => operationId !== 'getHealth')
+    const modelled = operations.filter(
+      ({ operationId }) => !['getHealth', 'listEvents'].includes(operationId),
+    )
     const sequences = fc.array(fc.oneof(...modelled.map(modelRequest)), { maxLength: 30, size: 'max' })
     await fc.assert(
       fc.asyncProperty(sequences, async (sequence) => {

@@ -54,6 +54,7 @@ t.test('every route of the contract is an operation with an operationId', async 
     'GET /api/v1/batches': 'listBatches',
     'GET /api/v1/batches/latest': 'latestBatch',
     'GET /api/v1/batches/{batch_id}': 'getBatch',
+    'GET /api/v1/events': 'listEvents',
     'GET /api/v1/sessions/{session_id}': 'getSession',
   })
 })
@@ -67,6 +68,8 @@ t.test('the components have fixed names', async (t) => {
     'BatchPage',
     'Claim',
     'ClaimRequest',
+    'Event',
+    'EventPage',
     'Health',
     'Lease',
     'Problem',

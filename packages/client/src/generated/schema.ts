@@ -1601,6 +1601,7 @@ export interface Event {
     id: string;
     /**
      * What happened. Tasks that are created with a batch are part of its event, and a renewed lease has none. `task.noted` is a note alone.
+     * @example task.updated
      * @enum {string}
      */
     type: "batch.created" | "batch.extended" | "task.created" | "task.updated" | "task.claimed" | "task.released" | "task.noted" | "task.deleted" | "task.restored";
@@ -1628,6 +1629,7 @@ export interface Event {
      * @example 019b0f3e-7c00-7000-8000-000000000001
      */
     task_id: string | null;
+    /** Who made the change. */
     actor: {
         /**
          * The name of the caller: of the key or token; null for an import.
@@ -1666,6 +1668,7 @@ export interface Event {
 }
 /** One page of events. */
 export interface EventPage {
+    /** The events, in the order that was asked for. */
     items: Event[];
     /**
      * Send it as `after` to read on: whoever follows it sees every event once and in order. Null with `order=desc` if there is no older event.
@@ -1966,7 +1969,7 @@ export interface ListEventsQuery {
      */
     order?: "asc" | "desc";
     /**
-     * How many seconds to wait if there is no event yet, up to 30. The response is sent as soon as there is one. Not with `order=desc`.
+     * How many seconds to wait if there is no event yet, up to 30. The response is sent as soon as there is one. With `order=desc`, no request waits: nothing is added before other events.
      *     @minimum 0
      *     @maximum 30
      * @default 0

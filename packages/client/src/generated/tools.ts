@@ -1396,7 +1396,7 @@ export const tools: Tool[] = [
           "default": "asc"
         },
         "wait": {
-          "description": "How many seconds to wait if there is no event yet, up to 30. The response is sent as soon as there is one. Not with `order=desc`.",
+          "description": "How many seconds to wait if there is no event yet, up to 30. The response is sent as soon as there is one. With `order=desc`, no request waits: nothing is added before other events.",
           "minimum": 0,
           "maximum": 30,
           "default": 0,

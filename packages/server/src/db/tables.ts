@@ -125,7 +125,7 @@ export const idempotencyKeys = pgTable(
 )
 
 /**
- * What happened, written by triggers only (migration 0006). In the order of its key, an event is never followed by one that is
+ * What happened, written by triggers only (migration 0007). In the order of its key, an event is never followed by one that is
  * before it, if only those of transactions are read that began before all that are still open.
  */
 export const events = pgTable(

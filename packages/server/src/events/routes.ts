@@ -5,7 +5,7 @@ import type { FastifyRequest } from 'fastify'
 import { jsonArray, jsonObject, toJson } from '../db/json.js'
 import type { Load } from '../http/admission.js'
 import { onOver } from '../http/pipelining.js'
-import { ApiError, commonProblems, problems, validationError } from '../http/problem.js'
+import { ApiError, commonProblems, problems } from '../http/problem.js'
 import { ref, success } from '../http/schemas.js'
 import { type EventFeed, EventsExpired, type Follower, type Page, type Place, type Reader } from './feed.js'
 import { EventListQuery, EventPage, MAX_WAIT } from './schemas.js'
@@ -48,7 +48,6 @@ export const eventRoutes: FastifyPluginAsyncTypebox<EventRoutesOptions> = async 
     async (request, reply) => {
       const { caller, query } = request
       if (!areKept) throw new ApiError('events_off')
-      if (query.wait > 0 && query.order === 'desc') throw validationError([WAIT_FOR_OLD])
       const until = performance.now() + query.wait * 1000
       let { after } = query
       let page: Page
@@ -58,19 +57,14 @@ export const eventRoutes: FastifyPluginAsyncTypebox<EventRoutesOptions> = async 
         page = await (query.wait === 0 ? read() : admit(loadOfEvents(request), read))
         after = page.next!
         const left = until - performance.now()
-        if (page.items.length > 0 || left <= 0) break
+        // Before others, no event is ever added.
+        if (page.items.length > 0 || left <= 0 || query.order === 'desc') break
         if ((await waitFor(follower, after, { caller, filters: query }, left, reply.raw)) === 'end') break
       }
       const { items, next } = page
       return jsonObject<EventPage>({ items: jsonArray(items.map(({ json }) => json)), next: toJson(next) })
     },
   )
-}
-
-const WAIT_FOR_OLD = {
-  in: 'query' as const,
-  path: 'wait',
-  message: 'must be 0 with order=desc: no event is added before others',
 }
 
 /** Waits until there may be something to read, or the end of the wait, of the connection or of the service. */

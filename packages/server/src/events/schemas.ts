@@ -19,20 +19,23 @@ export const EVENT_TYPES = eventType.enumValues
 /** Most seconds that a request waits for an event. */
 export const MAX_WAIT = 30
 
-const Actor = Strict({
-  caller: Nullable(
-    Type.String({
-      description: 'The name of the caller: of the key or token; null for an import.',
-      examples: ['teacher'],
-    }),
-  ),
-  worker: Nullable(
-    Type.String({
-      description: 'The worker that made the change under its lease, or null.',
-      examples: ['agent-1'],
-    }),
-  ),
-})
+const Actor = Strict(
+  {
+    caller: Nullable(
+      Type.String({
+        description: 'The name of the caller: of the key or token; null for an import.',
+        examples: ['teacher'],
+      }),
+    ),
+    worker: Nullable(
+      Type.String({
+        description: 'The worker that made the change under its lease, or null.',
+        examples: ['agent-1'],
+      }),
+    ),
+  },
+  { description: 'Who made the change.' },
+)
 
 const EventChange = Strict({
   field: Type.String({ description: 'The field of the task or batch.', examples: ['status'] }),
@@ -49,6 +52,7 @@ export const Event = Type.Object(
   {
     id,
     type: OneOf(EVENT_TYPES, {
+      examples: ['task.updated'],
       description:
         'What happened. Tasks that are created with a batch are part of its event, and a renewed lease has none. `task.noted` is a note alone.',
     }),
@@ -71,7 +75,7 @@ export type Event = Static<typeof Event>
 
 export const EventPage = Type.Object(
   {
-    items: Type.Array(ref(Event)),
+    items: Type.Array(ref(Event), { description: 'The events, in the order that was asked for.' }),
     next: Nullable(
       Type.String({
         description:
@@ -113,7 +117,7 @@ export const EventListQuery = Strict({
       minimum: 0,
       maximum: MAX_WAIT,
       default: 0,
-      description: `How many seconds to wait if there is no event yet, up to ${MAX_WAIT}. The response is sent as soon as there is one. Not with \`order=desc\`.`,
+      description: `How many seconds to wait if there is no event yet, up to ${MAX_WAIT}. The response is sent as soon as there is one. With \`order=desc\`, no request waits: nothing is added before other events.`,
     }),
   ),
 })
