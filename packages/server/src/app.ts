@@ -35,6 +35,7 @@ import { createClaimStore } from './claims/store.js'
 import type { Database, StoreDb } from './db/database.js'
 import { driverError } from './db/failures.js'
 import { createEventFeed, Follower } from './events/feed.js'
+import { rejectNotes } from './events/notes.js'
 import { createRecorder } from './events/record.js'
 import { eventRoutes } from './events/routes.js'
 import { eventComponents, eventSynonyms } from './events/schemas.js'
@@ -229,6 +230,7 @@ export async function buildApp({
       api.setErrorHandler<FastifyError>((error, request, reply) =>
         handleError(explainRule(error, request.body) as FastifyError, request, reply),
       )
+      if (options.eventDays === 0) rejectNotes(api)
       const idempotency = createIdempotency(database.db, options.idempotencyKeyDays)
       const record = createRecorder(options.eventDays)
       const tasks = createTaskStore(database.db, idempotency, record)

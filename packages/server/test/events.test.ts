@@ -118,16 +118,23 @@ onEachDatabase(async (t, api) => {
       { type: 'batch.extended', task_id: null, actor: caller, note: null, changes: { tasks: [null, ids] } },
     ])
     t.same(
-      await eventsOf(() =>
-        call('PUT', '/tasks/bulk', {
-          tasks: [
-            { id: x.id, priority: 'low' },
-            { id: y.id, status: 'pending' },
-            { id: randomUUID(), title: 'none' },
-          ],
-        }),
+      new Map(
+        (
+          await eventsOf(() =>
+            call('PUT', '/tasks/bulk', {
+              tasks: [
+                { id: x.id, priority: 'low' },
+                { id: y.id, status: 'pending' },
+                { id: randomUUID(), title: 'none' },
+              ],
+            }),
+          )
+        ).map((event) => [event.task_id, event]),
       ),
-      [updated({ priority: [null, 'low'] }, x.id), updated({}, y.id)],
+      new Map([
+        [x.id, updated({ priority: [null, 'low'] }, x.id)],
+        [y.id, updated({}, y.id)],
+      ]),
       'a task whose updated_at rises has an event, also if nothing else changed',
     )
 
@@ -258,6 +265,73 @@ onEachDatabase(async (t, api) => {
       JSON.stringify(rows, (_, value) => (typeof value === 'bigint' ? `${value}` : value)).includes(token),
     )
   })
+
+  await t.test(
+    'a note is in the event of its change, and a note alone is an event that leaves the task as it is',
+    async (t) => {
+      const [first, second] = [await create({}), await create({ title: 'b' })]
+      const path = `/tasks/${first.id}`
+      t.match(
+        await eventsOf(() =>
+          call('PUT', path.toUpperCase().replace('/TASKS', '/tasks'), { title: 'c', note: 'why' }),
+        ),
+        [{ type: 'task.updated', note: 'why', changes: { title: ['a', 'c'] } }],
+      )
+      const { body: before } = await call('GET', path)
+      t.same(await eventsOf(() => call('PATCH', path, { note: 'alone' })), [
+        { type: 'task.noted', task_id: first.id, actor: caller, note: 'alone', changes: {} },
+      ])
+      t.same((await call('GET', path)).body, before)
+      const tasks = [
+        { id: second.id, note: 'replaced' },
+        { id: second.id.toUpperCase(), title: 'd', note: 'last' },
+        { id: first.id, priority: 'low' },
+      ]
+      t.match(
+        new Map(
+          (await eventsOf(() => call('PUT', '/tasks/bulk', { tasks }))).map((event) => [
+            event.task_id,
+            event,
+          ]),
+        ),
+        new Map<string, object>([
+          [first.id, { type: 'task.updated', note: null }],
+          [second.id, { type: 'task.updated', note: 'last' }],
+        ]),
+      )
+      const claim = async (done?: object) =>
+        (await call('POST', '/tasks/claim', { worker: 'w', session_id, ...(done && { done }) })).body
+      const { task, lease } = await claim()
+      const done = { task_id: task.id.toUpperCase(), token: lease.token, note: 'finished' }
+      let next: any
+      t.match(
+        await eventsOf(async () => {
+          next = await claim(done)
+        }),
+        [
+          { type: 'task.updated', task_id: task.id, note: 'finished', actor: byWorker },
+          { type: 'task.claimed', note: null },
+        ],
+      )
+      const release = { token: next.lease.token, note: 'too hard' }
+      t.match(await eventsOf(() => call('POST', `/tasks/${next.task.id}/release`, release)), [
+        { type: 'task.released', note: 'too hard', actor: byWorker },
+      ])
+      const { body: state } = await call('GET', `/sessions/${session_id}`)
+      t.match(
+        state.notes.map(({ note }: any) => note),
+        ['too hard', 'finished', 'last', 'alone', 'why'],
+      )
+      t.match(state.notes[0], { task_id: next.task.id, actor: byWorker })
+      await call('PUT', path, { note: 'sixth' })
+      t.equal((await call('GET', `/sessions/${session_id}?fields=title`)).body.notes.length, 5)
+      t.same((await call('GET', `/sessions/${randomUUID()}`)).body.notes, [])
+      t.match(await call('PUT', path, { note: 'a'.repeat(1001) }), {
+        status: 422,
+        body: { errors: [{ path: 'note' }] },
+      })
+    },
+  )
 
   await t.test('a call that fails writes no event', async (t) => {
     const batch = await plan([
@@ -431,7 +505,7 @@ onEachDatabase(async (t, api) => {
 
   await t.test('readers that wait take no place at the database', async (t) => {
     const { next } = (await call('GET', '/events')).body
-    const waiting = Array.from({ length: 200 }, () => call('GET', `/events?after=${next}&wait=30`))
+    const waiting = Array.from({ length: 100 }, () => call('GET', `/events?after=${next}&wait=30`))
     t.equal((await call('GET', '/tasks?limit=1')).status, 200)
     await create({})
     for (const { status, body } of await Promise.all(waiting))
@@ -478,6 +552,18 @@ onEachDatabase(async (t, api) => {
     await without.call('PUT', `/tasks/${body.id}`, { title: 'b' })
     await without.call('DELETE', `/tasks/${body.id}`)
     t.same(await allEvents(api), [])
+    const [{ id }] = batch.tasks
+    const noted: [string, string, object, string][] = [
+      ['PUT', `/tasks/${id}`, { note: 'a' }, 'note'],
+      ['PUT', '/tasks/bulk', { tasks: [{ id }, { id, note: 'a' }] }, 'tasks[1].note'],
+      ['POST', '/tasks/claim', { worker: 'w', done: { task_id: id, token: id, note: 'a' } }, 'done.note'],
+      ['POST', `/tasks/${id}/release`, { token: id, note: 'a' }, 'note'],
+    ]
+    for (const [method, path, body, field] of noted)
+      t.match(await without.call(method, path, body), {
+        status: 422,
+        body: { errors: [{ path: field, message: /EVENT_DAYS=0/ }] },
+      })
     t.match(await without.call('GET', '/events'), {
       status: 404,
       body: { error_code: 'events_off', detail: /EVENT_DAYS=0/ },

@@ -25,6 +25,7 @@ onEachDatabase(async (t, { call, plan, clear, database }) => {
       next: null,
       in_progress: [],
       recent: [],
+      notes: [],
       latest_batch: null,
     })
   })
@@ -104,6 +105,7 @@ onEachDatabase(async (t, { call, plan, clear, database }) => {
     t.match((await as('GET', `/sessions/${other}`)).body, {
       progress: { total: 0 },
       next: null,
+      notes: [],
       latest_batch: null,
     })
     t.match((await as('GET', `/sessions/${own}`)).body, { progress: { total: 1 }, next: { title: 'mine' } })

@@ -410,6 +410,13 @@ export interface TaskUpdate {
     metadata?: {
         [key: string]: unknown;
     };
+    /**
+     * Why, or what the next one should know, 1 to 1000 characters. It is kept in the event of this change, not on the task; alone, it changes nothing else.
+     *     @minLength 1
+     *     @maxLength 1000
+     * @example The image name was wrong.
+     */
+    note?: string;
 }
 /** The id of a task and the fields to change, as in TaskUpdate. */
 export interface TaskPatch {
@@ -477,6 +484,13 @@ export interface TaskPatch {
     metadata?: {
         [key: string]: unknown;
     };
+    /**
+     * Why, or what the next one should know, 1 to 1000 characters. It is kept in the event of this change, not on the task; alone, it changes nothing else.
+     *     @minLength 1
+     *     @maxLength 1000
+     * @example The image name was wrong.
+     */
+    note?: string;
 }
 /**
  * Changes to several tasks, applied in one transaction.
@@ -1097,6 +1111,13 @@ export interface ClaimRequest {
         metadata?: {
             [key: string]: unknown;
         };
+        /**
+         * What the next one should know, 1 to 1000 characters. It is kept in the event, not on the task.
+         *     @minLength 1
+         *     @maxLength 1000
+         * @example The image name was wrong.
+         */
+        note?: string;
     };
     /**
      * Whether to return the task that this worker holds already, if it holds one, with a new token. The old token is lost. Use it after a restart, or when a response was lost.
@@ -1178,6 +1199,13 @@ export interface ReleaseRequest {
      * @example 2025-12-06T10:25:00Z
      */
     not_before?: string | Date;
+    /**
+     * Why it is given back, 1 to 1000 characters. It is kept in the event, not on the task.
+     *     @minLength 1
+     *     @maxLength 1000
+     * @example The image name was wrong.
+     */
+    note?: string;
 }
 /** Where things stand in a session. All zeros and nulls if nobody has used it. */
 export interface SessionState {
@@ -1194,6 +1222,39 @@ export interface SessionState {
     in_progress: Task[];
     /** The tasks that were completed last, with their results; 5 at most. */
     recent: Task[];
+    /** What was noted with changes of tasks, the latest first; 5 at most. */
+    notes: {
+        /**
+         * The task, which may be deleted.
+         * Format: uuid
+         * @example 019b0f3e-7c00-7000-8000-000000000001
+         */
+        task_id: string;
+        /**
+         * When it was written.
+         * Format: date-time
+         * @example 2025-12-06T10:00:00.000Z
+         */
+        at: string;
+        /** Who made the change. */
+        actor: {
+            /**
+             * The name of the caller: of the key or token; null for an import.
+             * @example teacher
+             */
+            caller: string | null;
+            /**
+             * The worker that made the change under its lease, or null.
+             * @example agent-1
+             */
+            worker: string | null;
+        };
+        /**
+         * The note.
+         * @example The image name was wrong.
+         */
+        note: string;
+    }[];
     /** The latest batch without its tasks; null if there is none. */
     latest_batch: {
         /**
@@ -1572,6 +1633,39 @@ export interface SessionFieldsState {
          * @example 2025-12-06T10:00:00.000Z
          */
         updated_at?: string;
+    }[];
+    /** What was noted with changes of tasks, the latest first; 5 at most. */
+    notes: {
+        /**
+         * The task, which may be deleted.
+         * Format: uuid
+         * @example 019b0f3e-7c00-7000-8000-000000000001
+         */
+        task_id: string;
+        /**
+         * When it was written.
+         * Format: date-time
+         * @example 2025-12-06T10:00:00.000Z
+         */
+        at: string;
+        /** Who made the change. */
+        actor: {
+            /**
+             * The name of the caller: of the key or token; null for an import.
+             * @example teacher
+             */
+            caller: string | null;
+            /**
+             * The worker that made the change under its lease, or null.
+             * @example agent-1
+             */
+            worker: string | null;
+        };
+        /**
+         * The note.
+         * @example The image name was wrong.
+         */
+        note: string;
     }[];
     /** The latest batch without its tasks; null if there is none. */
     latest_batch: {

@@ -441,6 +441,16 @@ export const tools: Tool[] = [
               "namespace": "lab-1"
             }
           ]
+        },
+        "note": {
+          "maxLength": 1000,
+          "description": "Why, or what the next one should know, 1 to 1000 characters. It is kept in the event of this change, not on the task; alone, it changes nothing else.",
+          "examples": [
+            "The image name was wrong."
+          ],
+          "minLength": 1,
+          "pattern": "\\S",
+          "type": "string"
         }
       },
       "required": [
@@ -601,6 +611,16 @@ export const tools: Tool[] = [
                     "namespace": "lab-1"
                   }
                 ]
+              },
+              "note": {
+                "maxLength": 1000,
+                "description": "Why, or what the next one should know, 1 to 1000 characters. It is kept in the event of this change, not on the task; alone, it changes nothing else.",
+                "examples": [
+                  "The image name was wrong."
+                ],
+                "minLength": 1,
+                "pattern": "\\S",
+                "type": "string"
               }
             }
           }
@@ -722,6 +742,16 @@ export const tools: Tool[] = [
                   "namespace": "lab-1"
                 }
               ]
+            },
+            "note": {
+              "maxLength": 1000,
+              "description": "What the next one should know, 1 to 1000 characters. It is kept in the event, not on the task.",
+              "examples": [
+                "The image name was wrong."
+              ],
+              "minLength": 1,
+              "pattern": "\\S",
+              "type": "string"
             }
           }
         },
@@ -851,6 +881,16 @@ export const tools: Tool[] = [
           ],
           "type": "string",
           "format": "date-time"
+        },
+        "note": {
+          "maxLength": 1000,
+          "description": "Why it is given back, 1 to 1000 characters. It is kept in the event, not on the task.",
+          "examples": [
+            "The image name was wrong."
+          ],
+          "minLength": 1,
+          "pattern": "\\S",
+          "type": "string"
         }
       },
       "required": [

@@ -12,7 +12,7 @@ import {
   Uuid,
 } from '../http/schemas.js'
 import type { Synonyms } from '../http/suggest.js'
-import { example, metadata, Progress, result, Task } from '../tasks/schemas.js'
+import { example, metadata, note, Progress, result, Task } from '../tasks/schemas.js'
 
 const token = (description: string) => Uuid(description, '0b3f8a52-6a0e-4c6e-9b7f-3d1c2a4e5f60')
 
@@ -49,6 +49,9 @@ const done = Strict(
     token: token('The token of its lease.'),
     result: Type.Optional(Nullable(result)),
     metadata: Type.Optional(metadata('Merged into the metadata of the completed task (RFC 7396).')),
+    note: Type.Optional(
+      note('What the next one should know, 1 to 1000 characters. It is kept in the event, not on the task.'),
+    ),
   },
   {
     description:
@@ -130,6 +133,9 @@ export const ReleaseRequest = Strict(
     token: token('The token of the lease.'),
     not_before: Type.Optional(
       TimestampInput('When it becomes ready again, such as a retry in ten minutes.', '2025-12-06T10:25:00Z'),
+    ),
+    note: Type.Optional(
+      note('Why it is given back, 1 to 1000 characters. It is kept in the event, not on the task.'),
     ),
   },
   {

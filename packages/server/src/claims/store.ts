@@ -313,7 +313,7 @@ export function createClaimStore(db: StoreDb, idempotency: Idempotency, record: 
         done_token: done?.token,
         done_patch: done && toJson({ result: done.result, metadata: done.metadata }),
         ...seen,
-        ...record(caller, { token: done?.token.toLowerCase() }),
+        ...record(caller, { token: done?.token.toLowerCase(), notes: noteOf(done?.task_id, done?.note) }),
       }
       const claim = async (db: StoreDb) => {
         const [found] = await claimNext(db, values, resume ? 'resume' : 'next')
@@ -380,19 +380,22 @@ export function createClaimStore(db: StoreDb, idempotency: Idempotency, record: 
     async release(
       caller: Caller,
       id: string,
-      { token, not_before }: ReleaseRequest,
+      { token, not_before, note }: ReleaseRequest,
     ): Promise<{ json: Json<Task>; version: string } | undefined> {
       const [found] = await release(db, {
         id,
         token,
         not_before: not_before && toTimestamp(not_before)!,
         ...visibleTo(caller),
-        ...record(caller, { token: token.toLowerCase() }),
+        ...record(caller, { token: token.toLowerCase(), notes: noteOf(id, note) }),
       })
       return found
     },
   }
 }
+
+const noteOf = (id: string | undefined, note: string | undefined) =>
+  id === undefined || note === undefined ? undefined : { [id.toLowerCase()]: note }
 
 const leaseOf = ({ token, expires_at }: Leased) => toJson({ token, expires_at })
 

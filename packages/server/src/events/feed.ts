@@ -200,7 +200,7 @@ export class Follower {
    */
   follow(after: Place, reader: Reader): (() => void) | undefined {
     if (this.#closed) {
-      reader.end()
+      queueMicrotask(reader.end)
       return () => {}
     }
     if (this.#place === undefined) {

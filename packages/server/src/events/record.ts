@@ -8,7 +8,7 @@ interface Circumstances {
   /** The token of the lease that the caller holds: the event of its task names the worker. */
   token?: string | undefined
   /** Why, by the id of the task. */
-  notes?: Record<string, string>
+  notes?: Record<string, string> | undefined
   /** What the statement creates, if it is nothing else: the triggers need not look. */
   creates?: 'task' | 'batch'
 }

@@ -7,7 +7,15 @@ import type { Load } from '../http/admission.js'
 import { onOver } from '../http/pipelining.js'
 import { ApiError, commonProblems, problems } from '../http/problem.js'
 import { ref, success } from '../http/schemas.js'
-import { type EventFeed, EventsExpired, type Follower, type Page, type Place, type Reader } from './feed.js'
+import {
+  type EventFeed,
+  EventsExpired,
+  type Follower,
+  type Found,
+  type Page,
+  type Place,
+  type Reader,
+} from './feed.js'
 import { EventListQuery, EventPage, MAX_WAIT } from './schemas.js'
 
 export interface EventRoutesOptions {
@@ -59,7 +67,13 @@ export const eventRoutes: FastifyPluginAsyncTypebox<EventRoutesOptions> = async 
         const left = until - performance.now()
         // Before others, no event is ever added.
         if (page.items.length > 0 || left <= 0 || query.order === 'desc') break
-        if ((await waitFor(follower, after, { caller, filters: query }, left, reply.raw)) === 'end') break
+        const came = await waitFor(follower, after, { caller, filters: query }, left, reply.raw)
+        if (came === 'end') break
+        if (came === 'read') continue
+        // Not read again: an event can end the waits of many.
+        page.items = came.slice(0, query.limit)
+        page.next = page.items.at(-1)!.id
+        break
       }
       const { items, next } = page
       return jsonObject<EventPage>({ items: jsonArray(items.map(({ json }) => json)), next: toJson(next) })
@@ -67,28 +81,28 @@ export const eventRoutes: FastifyPluginAsyncTypebox<EventRoutesOptions> = async 
   )
 }
 
-/** Waits until there may be something to read, or the end of the wait, of the connection or of the service. */
+/**
+ * Waits for events; `read` if some were delivered to others already, `end` at the end of the wait, of the connection or of
+ * the service.
+ */
 function waitFor(
   follower: Follower,
   after: Place,
   reader: Pick<Reader, 'caller' | 'filters'>,
   milliseconds: number,
   response: ServerResponse,
-): Promise<'read' | 'end'> {
+): Promise<Found[] | 'read' | 'end'> {
   return new Promise((resolve) => {
-    const over = (outcome: 'read' | 'end') => () => {
+    const over = (outcome: Found[] | 'read' | 'end') => {
       clearTimeout(timer)
       leave?.()
       resolve(outcome)
     }
-    const timer = setTimeout(over('end'), milliseconds)
-    const leave: (() => void) | undefined = follower.follow(after, {
-      ...reader,
-      receive: over('read'),
-      end: over('end'),
-    })
-    if (leave === undefined) return over('read')()
-    onOver(response, over('end'))
+    const end = () => over('end')
+    const timer = setTimeout(end, milliseconds)
+    const leave = follower.follow(after, { ...reader, receive: over, end })
+    if (leave === undefined) return over('read')
+    onOver(response, end)
   })
 }
 

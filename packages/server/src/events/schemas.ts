@@ -19,7 +19,7 @@ export const EVENT_TYPES = eventType.enumValues
 /** Most seconds that a request waits for an event. */
 export const MAX_WAIT = 30
 
-const Actor = Strict(
+export const Actor = Strict(
   {
     caller: Nullable(
       Type.String({

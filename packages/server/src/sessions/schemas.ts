@@ -1,5 +1,6 @@
 /** The schemas of sessions. The OpenAPI document is generated from them, so descriptions are documentation. */
 import { type Static, Type } from '@sinclair/typebox'
+import { Actor } from '../events/schemas.js'
 import { fieldsParameter, SomeFieldsOf } from '../http/paging.js'
 import { Nullable, ref, refOrNull, Strict, Timestamp, Uuid } from '../http/schemas.js'
 import { example, Progress, TASK_FIELDS, Task } from '../tasks/schemas.js'
@@ -8,6 +9,9 @@ import { example, Progress, TASK_FIELDS, Task } from '../tasks/schemas.js'
 export const MAX_IN_PROGRESS = 10
 /** Most completed tasks that it lists. */
 export const MAX_RECENT = 5
+
+/** Most notes that it lists. */
+export const MAX_NOTES = 5
 
 export const SessionParams = Type.Object({
   session_id: Uuid('The session of the agent.', example.session_id),
@@ -18,6 +22,13 @@ const LatestBatch = Type.Object({
   reason: Nullable(Type.String({ description: 'Why the batch was planned, or null.' })),
   created_at: Timestamp('When it was created.', '2025-12-06T10:00:00.000Z'),
   progress: ref(Progress),
+})
+
+const Note = Type.Object({
+  task_id: Uuid('The task, which may be deleted.', example.task_id),
+  at: Timestamp('When it was written.', '2025-12-06T10:00:00.000Z'),
+  actor: Actor,
+  note: Type.String({ description: 'The note.', examples: ['The image name was wrong.'] }),
 })
 
 export const SessionState = Type.Object(
@@ -33,6 +44,9 @@ export const SessionState = Type.Object(
     }),
     recent: Type.Array(ref(Task), {
       description: `The tasks that were completed last, with their results; ${MAX_RECENT} at most.`,
+    }),
+    notes: Type.Array(Note, {
+      description: `What was noted with changes of tasks, the latest first; ${MAX_NOTES} at most.`,
     }),
     latest_batch: Type.Unsafe<Static<typeof LatestBatch> | null>({
       anyOf: [LatestBatch, Type.Null()],

@@ -4,14 +4,14 @@ import type { StoreDb } from '../db/database.js'
 import type { Json } from '../db/json.js'
 import { isOwn, named, timestamp, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
-import { batches, tasks } from '../db/tables.js'
+import { batches, events, tasks } from '../db/tables.js'
 import { MOST_ROWS } from '../http/admission.js'
 import type { Caller } from '../http/caller.js'
 import { taskFields } from '../tasks/columns.js'
 import { progressOf } from '../tasks/progress.js'
 import { claimOrder, hasOpenBlocker, isReady } from '../tasks/ready.js'
 import { TASK_FIELDS } from '../tasks/schemas.js'
-import { MAX_IN_PROGRESS, MAX_RECENT, type SessionQuery, type SessionState } from './schemas.js'
+import { MAX_IN_PROGRESS, MAX_NOTES, MAX_RECENT, type SessionQuery, type SessionState } from './schemas.js'
 
 const isBlocked = sql`is_blocked`
 
@@ -49,6 +49,11 @@ const select = statement<{ session_id: string } & Visible, { json: Json<SessionS
       ${listed(names, isReady(isBlocked), sql.join(claimOrder, sql`, `), 1)} -> 0 as next,
       ${listed(names, sql`${tasks.status} = 'in_progress'`, sql`${tasks.updated_at} desc, ${tasks.id} desc`, MAX_IN_PROGRESS)} as in_progress,
       ${listed(names, sql`${tasks.status} = 'completed'`, sql`${tasks.completed_at} desc, ${tasks.id} desc`, MAX_RECENT)} as recent,
+      (select coalesce(json_agg(noted), '[]') from (
+        select ${events.task_id}, ${timestamp(events.at).sql} as at,
+          json_build_object('caller', ${events.caller}, 'worker', ${events.worker}) as actor, ${events.note}
+        from ${events} where ${and(eq(events.session_id, $.session_id), isOwn(events.session_id, $.own_sessions), sql`${events.note} is not null`)}
+        order by ${events.xid} desc, ${events.id} desc limit ${sql.raw(String(MAX_NOTES))}) as noted) as notes,
       (select row_to_json(batch) from (
         select ${batches.id} as id, ${batches.reason} as reason, ${timestamp(batches.created_at).sql} as created_at,
           (select ${progressOf(isBlocked)} from session_tasks as tasks where ${tasks.batch_id} = ${batches.id}) as progress

@@ -5,10 +5,10 @@ import { notationOf, objectAsText } from '../db/json.js'
 import { plain, timestamp } from '../db/sql.js'
 import { tasks } from '../db/tables.js'
 import { hasOpenBlocker, isReady } from './ready.js'
-import type { Task, TaskCreate, TaskPlan, TaskUpdate } from './schemas.js'
+import type { Task, TaskChanges, TaskCreate, TaskPlan } from './schemas.js'
 
 type Row = typeof tasks.$inferSelect
-type Field = keyof (Task & TaskCreate & TaskPlan & TaskUpdate)
+type Field = keyof (Task & TaskCreate & TaskPlan & TaskChanges)
 
 /** A column must have the type of the field in responses, and be changeable if the schema of an update has it. */
 type Column<Name> = {
@@ -16,7 +16,7 @@ type Column<Name> = {
   read: Row extends Record<Name & string, Name extends keyof Task ? Task[Name] : unknown>
     ? typeof plain | typeof timestamp
     : never
-} & (Name extends keyof TaskUpdate ? { changeable: true } : { changeable?: false }) &
+} & (Name extends keyof TaskChanges ? { changeable: true } : { changeable?: false }) &
   (Name extends keyof Task ? { hidden?: false } : { hidden: true | 'secret' })
 
 /** A field that is computed when a task is read. */
@@ -90,7 +90,7 @@ export const taskAsText = (names: readonly (keyof Task)[], blocked?: SQL): SQL =
 }
 
 /** A column that callers can change. */
-export type Changeable = keyof Row & keyof TaskUpdate
+export type Changeable = keyof Row & keyof TaskChanges
 
 /** The names of the columns that callers can change. */
 export const changeable = stored.filter(([, column]) => column.changeable).map(([name]) => name as Changeable)

@@ -226,16 +226,32 @@ const changes = {
   ),
 }
 
-export const TaskUpdate = Strict(changes, {
-  $id: 'TaskUpdate',
-  description:
-    'The fields to change. An omitted field keeps its value; null clears `description`, `priority`, `due_date`, `not_before` or `result`. Other fields cannot be changed: to move a task to another session or batch, create it there.',
-  examples: [{ status: 'completed' }],
-})
+/** Why a change is made. In the event of the change, not on the task. */
+export const note = (what: string) =>
+  Text(1000, what, 'The image name was wrong.', { minLength: 1, pattern: '\\S' })
+
+const changeNote = Type.Optional(
+  note(
+    'Why, or what the next one should know, 1 to 1000 characters. It is kept in the event of this change, not on the task; alone, it changes nothing else.',
+  ),
+)
+
+export const TaskUpdate = Strict(
+  { ...changes, note: changeNote },
+  {
+    $id: 'TaskUpdate',
+    description:
+      'The fields to change. An omitted field keeps its value; null clears `description`, `priority`, `due_date`, `not_before` or `result`. Other fields cannot be changed: to move a task to another session or batch, create it there.',
+    examples: [{ status: 'completed' }],
+  },
+)
 export type TaskUpdate = Static<typeof TaskUpdate>
 
+/** Those of them that are on the task. */
+export type TaskChanges = Omit<TaskUpdate, 'note'>
+
 export const TaskPatch = Strict(
-  { id: Uuid('The task to change.', example.task_id), ...changes },
+  { id: Uuid('The task to change.', example.task_id), ...changes, note: changeNote },
   { $id: 'TaskPatch', description: 'The id of a task and the fields to change, as in TaskUpdate.' },
 )
 export type TaskPatch = Static<typeof TaskPatch>

@@ -19,7 +19,15 @@ import { type Creation, claim, type Idempotency, type Once, type OnceValues } fr
 import { type Changeable, changeable, changeableTimestamps, isChangeable, taskFields } from './columns.js'
 import { assertDependencies, lockDependencies } from './dependencies.js'
 import { listAll, listFew } from './list.js'
-import type { Task, TaskCreate, TaskListQuery, TaskPatch, TaskPlan, TaskUpdate } from './schemas.js'
+import type {
+  Task,
+  TaskChanges,
+  TaskCreate,
+  TaskListQuery,
+  TaskPatch,
+  TaskPlan,
+  TaskUpdate,
+} from './schemas.js'
 
 /** The version of a task is its `updated_at`, which rises with every change. */
 const version = (updated_at: SQL.Aliased<string>) => sql<string>`${updated_at}`.as('version')
@@ -86,7 +94,7 @@ export const newTask = (task: TaskCreate | TaskPlan, position = 0) => ({
 })
 
 /** The database would read a timestamp without an offset in its own time zone. */
-function inUtc<T extends TaskUpdate | TaskPlan>(task: T): T {
+function inUtc<T extends TaskChanges | TaskPlan>(task: T): T {
   const given = task as Partial<Record<string, string | null>>
   const utc: typeof given = {}
   for (const name of changeableTimestamps) if (given[name]) utc[name] = toTimestamp(given[name])!
@@ -334,7 +342,7 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency, record: R
   /** Runs a change of `ids`, in a transaction if it names blockers. */
   const changing = async <T>(
     caller: Caller,
-    changes: Map<string, Pick<TaskUpdate, 'blocked_by'>>,
+    changes: Map<string, Pick<TaskChanges, 'blocked_by'>>,
     run: (db: StoreDb) => Promise<T>,
   ): Promise<T> => {
     const dependents = [...changes].flatMap(([id, { blocked_by }]) => (blocked_by?.length ? [id] : []))
@@ -389,7 +397,7 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency, record: R
     async update(
       caller: Caller,
       id: string,
-      changes: TaskUpdate,
+      { note, ...changes }: TaskUpdate,
       conditions: Conditions = {},
     ): Promise<Changed | undefined> {
       const values = {
@@ -397,7 +405,10 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency, record: R
         ...assignment(changes),
         ...conditionValues(conditions),
         ...visibleTo(caller),
-        ...record(caller, { token: conditions.leaseToken?.toLowerCase() }),
+        ...record(caller, {
+          token: conditions.leaseToken?.toLowerCase(),
+          notes: note === undefined ? undefined : { [id.toLowerCase()]: note },
+        }),
       }
       const [task] = await changing(caller, new Map([[id, changes]]), (db) => update(db, values))
       return task
@@ -415,7 +426,7 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency, record: R
       const values = {
         patches: toJson(Object.fromEntries(merged)),
         ...visibleTo(caller),
-        ...record(caller),
+        ...record(caller, { notes: notesOf(changes) }),
       }
       const rows = await changing(caller, merged, (db) => updateMany(db, values))
       const byId = new Map(rows.map(({ id, json }) => [id, json]))
@@ -445,15 +456,15 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency, record: R
 }
 
 /** Changes as the statements take them: with a list of patches for the metadata, which are merged one after the other. */
-type Patch = Omit<TaskUpdate, 'metadata'> & { metadata?: object[]; completed_at?: null }
+type Patch = Omit<TaskChanges, 'metadata'> & { metadata?: object[]; completed_at?: null }
 
-const toPatch = ({ metadata, ...changes }: TaskUpdate): Patch => ({
+const toPatch = ({ metadata, ...changes }: TaskChanges): Patch => ({
   ...inUtc(changes),
   ...(metadata && { metadata: [metadata] }),
 })
 
 /** Changes as the values of {@link update}. */
-function assignment(changes: TaskUpdate): Assigned & { given: string } {
+function assignment(changes: TaskChanges): Assigned & { given: string } {
   const { blocked_by, metadata, ...others } = inUtc(changes)
   const given: Partial<Assigned> = others
   if (blocked_by) given.blocked_by = `{${blocked_by}}`
@@ -463,10 +474,16 @@ function assignment(changes: TaskUpdate): Assigned & { given: string } {
 
 const unassigned = Object.fromEntries(changeable.map((name) => [name, null])) as Assigned
 
+/** The notes of patches by id, the last one of each. */
+function notesOf(patches: TaskPatch[]): Record<string, string> | undefined {
+  const noted = patches.flatMap(({ id, note }) => (note === undefined ? [] : [[id.toLowerCase(), note]]))
+  return noted.length > 0 ? Object.fromEntries(noted) : undefined
+}
+
 /** One patch for each id, as if those for the same id were applied one after the other. Ids in lower case. */
 function mergePatches(patches: TaskPatch[]) {
   const merged = new Map<string, Patch>()
-  for (const { id: given, ...changes } of patches) {
+  for (const { id: given, note: _note, ...changes } of patches) {
     const id = given.toLowerCase()
     const earlier = merged.get(id)
     // A task that was left open in between has no completed_at to keep: completing it again is a new completion.

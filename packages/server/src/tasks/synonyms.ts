@@ -13,7 +13,7 @@ export const taskSynonyms: Synonyms = {
   detail: ['description'],
   details: ['description'],
   note: ['description'],
-  notes: ['description'],
+  notes: ['note', 'description'],
   deadline: ['due_date'],
   due: ['due_date'],
   dueat: ['due_date'],
