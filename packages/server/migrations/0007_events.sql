@@ -22,7 +22,12 @@ CREATE INDEX "events_with_note" ON "events" USING btree ("session_id","xid","id"
 -- Events are written here and nowhere else, in the transaction of the change. A statement says who changes and why in the setting
 -- aklp.event, an object: `days` for which events are kept (0: none is written), `caller`, `token` of the lease that the caller
 -- holds, `notes` by the id of the task, and what it `creates`: `task` or `batch` if nothing else, `restored` for tasks that were
--- deleted before. Without the setting, an event has no caller. Triggers for each row, as far as a row is an event: a transition table
+-- deleted before. Without the setting, an event has no caller.
+--
+-- Events are in the order of their transactions, but none of a task comes before what happened to it already: a transaction can get its
+-- number before that of another one, and change the task after it.
+--
+-- Triggers for each row, as far as a row is an event: a transition table
 -- with its join costs a single change more than twice as much. No trigger has a condition: PostgreSQL plans them anew for each statement.
 
 -- A timestamp as the API writes it.
@@ -99,8 +104,11 @@ DECLARE
   of_batches int := 0;
 BEGIN
   IF setting -> 'days' = '0' OR creates = 'batch' THEN RETURN NULL; END IF;
-  INSERT INTO events (type, session_id, batch_id, task_id, caller, changes)
-  SELECT CASE WHEN creates = 'restored' THEN 'task.restored' ELSE 'task.created' END::event_type, session_id, batch_id, id,
+  INSERT INTO events (xid, type, session_id, batch_id, task_id, caller, changes)
+  SELECT
+    CASE WHEN creates = 'restored' THEN greatest(pg_current_xact_id(), (
+      SELECT xid FROM events WHERE task_id = new_rows.id ORDER BY xid DESC, id DESC LIMIT 1)) ELSE pg_current_xact_id() END,
+    CASE WHEN creates = 'restored' THEN 'task.restored' ELSE 'task.created' END::event_type, session_id, batch_id, id,
     setting ->> 'caller', task_changes(ROW(new_rows.*)::tasks, now()::timestamptz(3))
   FROM new_rows WHERE batch_id IS NULL OR creates = 'restored';
   GET DIAGNOSTICS of_tasks = ROW_COUNT;
@@ -176,8 +184,9 @@ BEGIN
   IF new.lease_token IS DISTINCT FROM old.lease_token AND new.lease_token IS NOT NULL THEN worker := new.claimed_by;
   ELSIF old.lease_token::text = setting ->> 'token' THEN worker := old.claimed_by;
   END IF;
-  INSERT INTO events (type, session_id, batch_id, task_id, caller, worker, note, changes)
+  INSERT INTO events (xid, type, session_id, batch_id, task_id, caller, worker, note, changes)
   VALUES (
+    greatest(pg_current_xact_id(), (SELECT xid FROM events WHERE task_id = new.id ORDER BY xid DESC, id DESC LIMIT 1)),
     CASE
       WHEN new.lease_token IS DISTINCT FROM old.lease_token AND new.lease_token IS NOT NULL THEN 'task.claimed'
       WHEN new.lease_token IS NULL AND old.lease_token IS NOT NULL AND new.status = 'pending' THEN 'task.released'
@@ -196,8 +205,10 @@ CREATE FUNCTION write_deleted_task_event() RETURNS trigger LANGUAGE plpgsql AS $
 DECLARE setting jsonb := coalesce(nullif(current_setting('aklp.event', true), ''), '{}');
 BEGIN
   IF setting -> 'days' = '0' THEN RETURN NULL; END IF;
-  INSERT INTO events (type, session_id, batch_id, task_id, caller, worker, changes)
-  VALUES ('task.deleted', old.session_id, old.batch_id, old.id, setting ->> 'caller',
+  INSERT INTO events (xid, type, session_id, batch_id, task_id, caller, worker, changes)
+  VALUES (
+    greatest(pg_current_xact_id(), (SELECT xid FROM events WHERE task_id = old.id ORDER BY xid DESC, id DESC LIMIT 1)),
+    'task.deleted', old.session_id, old.batch_id, old.id, setting ->> 'caller',
     CASE WHEN old.lease_token::text = setting ->> 'token' THEN old.claimed_by END, task_changes(old, NULL));
   IF currval('events_id_seq') % 256 = 0 THEN PERFORM remove_old_events((setting ->> 'days')::int); END IF;
   RETURN NULL;

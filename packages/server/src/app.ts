@@ -61,6 +61,9 @@ import { limitUnread } from './http/unread.js'
 import { validateStrictly } from './http/validation.js'
 import { version } from './http/version.js'
 import { createIdempotency } from './idempotency/record.js'
+import { restoreRoutes } from './restore/routes.js'
+import { restoreComponents } from './restore/schemas.js'
+import { createRestoreStore } from './restore/store.js'
 import { sessionRoutes } from './sessions/routes.js'
 import { sessionComponents } from './sessions/schemas.js'
 import { createSessionStore } from './sessions/store.js'
@@ -189,6 +192,7 @@ export async function buildApp({
     ...taskComponents,
     ...batchComponents,
     ...claimComponents,
+    ...restoreComponents,
     ...sessionComponents,
     ...eventComponents,
   ]
@@ -246,13 +250,19 @@ export async function buildApp({
         store: createBatchStore(database.db, idempotency, record),
         metrics,
       })
+      const areKept = options.eventDays > 0
+      await api.register(restoreRoutes, {
+        prefix: '/tasks',
+        store: createRestoreStore(database.db, record),
+        areKept,
+      })
       const feed = createEventFeed(database.db)
       await api.register(eventRoutes, {
         prefix: '/events',
         feed,
         follower: new Follower(feed),
         admit: (load, read) => gate.run(load, read),
-        areKept: options.eventDays > 0,
+        areKept,
       })
       await api.register(sessionRoutes, {
         prefix: '/sessions',

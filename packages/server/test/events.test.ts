@@ -333,6 +333,108 @@ onEachDatabase(async (t, api) => {
     },
   )
 
+  await t.test('deleted tasks are restored as they were, at their place in the plan', async (t) => {
+    const batch = await plan(
+      [
+        {
+          title: 'x',
+          key: 'x',
+          metadata: { n: 1.5 },
+          due_date: '2026-01-01',
+          priority: 'high',
+          description: '"',
+        },
+        { title: 'y', key: 'y', blocked_by: ['x'], not_before: '2026-02-01' },
+        { title: 'z', key: 'z', blocked_by: ['y', 'x'] },
+      ],
+      session_id,
+    )
+    const [x, y, z] = batch.tasks
+    await call('PUT', `/tasks/${x.id}`, { status: 'completed', result: 'r' })
+    const { body: before } = await call('GET', `/batches/${batch.id}`)
+    const ids = [z.id, x.id.toUpperCase(), y.id, x.id]
+    await call('DELETE', '/tasks/bulk', { ids })
+    const unknown = randomUUID()
+    let restored: any
+    const events = await eventsOf(async () => {
+      restored = (await call('POST', '/tasks/restore', { ids: [...ids, unknown] })).body
+    })
+    t.same(restored, {
+      restored: [before.tasks[2], before.tasks[0], before.tasks[1]],
+      not_found: [unknown],
+    })
+    const { body: after } = await call('GET', `/batches/${batch.id}`)
+    t.same(after, before)
+    t.same(
+      events.map(({ type, task_id, actor }) => ({ type, task_id, actor })),
+      [z.id, x.id, y.id].map((task_id) => ({ type: 'task.restored', task_id, actor: caller })),
+    )
+    t.match(events[1]!.changes, { title: [null, 'x'], result: [null, 'r'], created_at: [null, x.created_at] })
+    t.same(await eventsOf(() => call('POST', '/tasks/restore', { ids })), [], 'those that exist stay')
+    t.match(await call('POST', '/tasks/restore', { ids: [unknown] }), {
+      status: 200,
+      body: { restored: [], not_found: [unknown] },
+    })
+    t.match(await call('POST', '/tasks/restore', {}), { status: 422, body: { errors: [{ path: 'ids' }] } })
+  })
+
+  await t.test('a restored task has no lease, no blocker that is gone and no key of another', async (t) => {
+    const batch = await plan(
+      [
+        { title: 'x', key: 'x' },
+        { title: 'y', key: 'y', blocked_by: ['x'] },
+        { title: 'z', key: 'z', blocked_by: ['x', 'y'] },
+      ],
+      session_id,
+    )
+    const [x, y, z] = batch.tasks
+    const { body: claim } = await call('POST', '/tasks/claim', { worker: 'w', session_id })
+    t.equal(claim.task.id, x.id)
+    for (const { id } of [z, x]) await call('DELETE', `/tasks/${id}`)
+    await call('POST', `/batches/${batch.id}/tasks`, { tasks: [{ title: 'other', key: 'x' }] })
+    const restore = async (...ids: string[]) => (await call('POST', '/tasks/restore', { ids })).body.restored
+    t.match(await restore(z.id), [{ key: 'z', blocked_by: [y.id] }])
+    t.match(await restore(x.id), [
+      { key: null, status: 'in_progress', claimed_by: null, lease_expires_at: null, attempts: 1 },
+    ])
+    t.same((await call('GET', `/tasks/${y.id}`)).body.blocked_by, [], 'what it blocked stays as it is')
+    const { token } = claim.lease
+    t.equal((await call('POST', `/tasks/${x.id}/renew`, { token })).status, 409, 'its lease is lost')
+    for (const id of [x.id, y.id]) await call('PUT', `/tasks/${id}`, { status: 'completed' })
+    await call('PUT', `/tasks/${z.id}`, { status: 'completed' })
+    await call('PUT', `/tasks/${y.id}`, { status: 'pending' })
+    await call('DELETE', `/tasks/${z.id}`)
+    t.match(await restore(z.id), [{ status: 'completed', blocked_by: [y.id] }], 'also if its blocker is open')
+  })
+
+  await t.test('tasks of a batch that has as many as it may are not restored', async (t) => {
+    const batch = await plan(Array.from({ length: 500 }, () => ({ title: 'a' })))
+    const append = () =>
+      call('POST', `/batches/${batch.id}/tasks`, {
+        tasks: Array.from({ length: 500 }, () => ({ title: 'b' })),
+      })
+    for (let n = 0; n < 3; n++) await append()
+    const ids = batch.tasks.slice(0, 2).map(({ id }: any) => id)
+    await call('DELETE', '/tasks/bulk', { ids })
+    await call('POST', `/batches/${batch.id}/tasks`, { tasks: [{ title: 'c' }] })
+    t.match(await call('POST', '/tasks/restore', { ids }), {
+      status: 422,
+      body: { errors: [{ path: 'ids', message: new RegExp(`2000 tasks.*${batch.id}`) }] },
+    })
+    t.equal((await call('POST', '/tasks/restore', { ids: ids.slice(1) })).body.restored.length, 1)
+  })
+
+  await t.test('two requests that restore the same tasks restore each once', async (t) => {
+    const tasks = [await create({}), await create({}), await create({})]
+    const ids = tasks.map(({ id }) => id)
+    await call('DELETE', '/tasks/bulk', { ids })
+    const events = await eventsOf(async () => {
+      const restores = [ids, ids.toReversed()].map((ids) => call('POST', '/tasks/restore', { ids }))
+      for (const { body } of await Promise.all(restores)) t.equal(body.restored.length, 3)
+    })
+    t.same(events.map(({ task_id }) => task_id).sort(), ids.toSorted())
+  })
+
   await t.test('a call that fails writes no event', async (t) => {
     const batch = await plan([
       { title: 'x', key: 'x' },
@@ -364,7 +466,7 @@ onEachDatabase(async (t, api) => {
 
   await t.test('the tasks as they are follow from the events of any history', async (t) => {
     const kinds = [
-      ...['create', 'batch', 'extend', 'update', 'update', 'bulk', 'delete', 'bulkDelete'],
+      ...['create', 'batch', 'extend', 'update', 'update', 'bulk', 'delete', 'bulkDelete', 'restore'],
       ...['claim', 'claim', 'done', 'done', 'release', 'renew'],
     ] as const
     const step = fc.record({ kind: fc.constantFrom(...kinds), a: fc.nat(9), b: fc.nat(9) })
@@ -430,6 +532,8 @@ onEachDatabase(async (t, api) => {
             })
           } else if (kind === 'delete') await call('DELETE', `/tasks/${id(a)}`)
           else if (kind === 'bulkDelete') await call('DELETE', '/tasks/bulk', { ids: [id(a), id(b)] })
+          else if (kind === 'restore')
+            await call('POST', '/tasks/restore', { ids: [id(a), id(b), id(a + 1)] })
           else if (kind === 'claim')
             remember(
               (await call('POST', '/tasks/claim', { worker: `w${b % 2}`, session_id, resume: a === 1 })).body,
@@ -564,10 +668,11 @@ onEachDatabase(async (t, api) => {
         status: 422,
         body: { errors: [{ path: field, message: /EVENT_DAYS=0/ }] },
       })
-    t.match(await without.call('GET', '/events'), {
-      status: 404,
-      body: { error_code: 'events_off', detail: /EVENT_DAYS=0/ },
-    })
+    for (const read of [
+      without.call('GET', '/events'),
+      without.call('POST', '/tasks/restore', { ids: [body.id] }),
+    ])
+      t.match(await read, { status: 404, body: { error_code: 'events_off', detail: /EVENT_DAYS=0/ } })
   })
 })
 
@@ -660,6 +765,32 @@ t.test('on PostgreSQL, beside writers on two servers', { skip: missing ?? false 
       t.same(await byNumber(seen[0].id), [], 'a reader that goes by the number has missed it')
       const { body } = await first.call('GET', `/events?after=${page.body.next}`)
       t.match(body.items, [{ changes: [{ to: 'late' }] }, { changes: [{ to: 'early' }] }])
+    },
+  )
+
+  await t.test(
+    'events of a task are in the order of its changes, whichever transaction began first',
+    async (t) => {
+      const [first, second] = servers as [Api, Api]
+      const { body: task } = await first.call('POST', '/tasks', { title: 'a' })
+      await databases[0]!.transaction(async (db) => {
+        const { tasks } = storesOf({ db })
+        // From here, this transaction has a lower number than the next one.
+        await tasks.create(anonymous, { title: 'another', status: 'pending' })
+        await second.call('PUT', `/tasks/${task.id}`, { title: 'b' })
+        await tasks.update(anonymous, task.id, { title: 'c' })
+      })
+      await second.call('DELETE', `/tasks/${task.id}`)
+      const { items } = (await first.call('GET', `/events?task_id=${task.id}`)).body
+      t.same(
+        items.map(({ changes }: any) => changes.find(({ field }: any) => field === 'title')),
+        [
+          { field: 'title', from: null, to: 'a' },
+          { field: 'title', from: 'a', to: 'b' },
+          { field: 'title', from: 'b', to: 'c' },
+          { field: 'title', from: 'c', to: null },
+        ],
+      )
     },
   )
 

@@ -25,7 +25,7 @@ onEachDatabase(async (t, { app, call, clear }) => {
         await clear()
         const model = new Model()
         for (const { operation, request: withNumbers } of sequence) {
-          const request = model.withIds(withNumbers)
+          const request = model.withIds(withNumbers, operation)
           const { url, body } = toRequest(operation, request)
           const response = await call(operation.method, url, body)
           const [status, expected] = model.run(operation, request, response.body)
@@ -96,6 +96,8 @@ const invalid = () => new Broken(422, 'validation_error')
  */
 class Model {
   #tasks: any[] = []
+  /** As they were when they were deleted. */
+  #deleted: any[] = []
   #batches: any[] = []
   /** The tasks that a delete has changed: no response says when. */
   dependents: string[] = [];
@@ -115,12 +117,14 @@ class Model {
   }
 
   /** Replaces the numbers of a request with ids of existing tasks and batches, and with unknown ones. */
-  withIds(request: Request): Request {
+  withIds(request: Request, { operationId }: Operation): Request {
+    const restores = operationId === 'restoreTasks'
     const pick = (rows: any[], n: number) => rows[n % (rows.length + 1)]?.id ?? randomUUID()
     const replaced = JSON.parse(JSON.stringify(request), (name, value) => {
       if (typeof value !== 'number' || NUMBERS.includes(name)) return value
       if (name === 'session_id') return sessions[value % sessions.length]
-      return pick(name === 'batch_id' ? this.#batches : this.#tasks, value)
+      if (name === 'batch_id') return pick(this.#batches, value)
+      return pick(restores ? [...this.#deleted, ...this.#tasks] : this.#tasks, value)
     })
     // Most tokens are right.
     for (const [lease, given, task_id] of [
@@ -237,6 +241,26 @@ class Model {
 
   postBulkDeleteTasks(request: Request): Expected {
     return this.bulkDeleteTasks(request)
+  }
+
+  restoreTasks({ body }: Request): Expected {
+    const ids: string[] = [...new Set<string>(body.ids)]
+    const isTaken = ({ batch_id, key }: any) =>
+      key !== null && this.#tasks.some((task) => task.batch_id === batch_id && task.key === key)
+    const restored = ids.flatMap((id) => this.#deleted.find((task) => task.id === id) ?? [])
+    this.#deleted = this.#deleted.filter((task) => !restored.includes(task))
+    for (const task of restored) {
+      Object.assign(task, { token: undefined, claimed_by: null, lease_expires_at: null })
+      if (isTaken(task)) task.key = null
+      this.#tasks.push(task)
+    }
+    for (const task of restored)
+      task.blocked_by = task.blocked_by.filter((blocker: string) => this.#find(blocker))
+    // Lists are in the order of creation.
+    this.#tasks.sort((a, b) => (a.id < b.id ? -1 : 1))
+    const found = ids.flatMap((id) => this.#find(id) ?? [])
+    const not_found = ids.filter((id) => !this.#find(id))
+    return [200, { restored: found.map((task) => this.#view(task)), not_found }]
   }
 
   listTasks({ query }: Request, response: any): Expected {
@@ -425,6 +449,7 @@ class Model {
   }
 
   #delete(ids: string[]) {
+    this.#deleted.push(...this.#tasks.filter(({ id }) => ids.includes(id)))
     this.#tasks = this.#tasks.filter(({ id }) => !ids.includes(id))
     for (const task of this.#tasks) {
       const left = task.blocked_by.filter((id: string) => !ids.includes(id))

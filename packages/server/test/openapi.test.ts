@@ -46,6 +46,7 @@ t.test('every route of the contract is an operation with an operationId', async 
     'DELETE /api/v1/tasks/bulk': 'bulkDeleteTasks',
     'POST /api/v1/tasks/bulk-delete': 'postBulkDeleteTasks',
     'POST /api/v1/tasks/claim': 'claimNextTask',
+    'POST /api/v1/tasks/restore': 'restoreTasks',
     'POST /api/v1/tasks/{task_id}/claim': 'claimTask',
     'POST /api/v1/tasks/{task_id}/renew': 'renewLease',
     'POST /api/v1/tasks/{task_id}/release': 'releaseTask',
@@ -90,6 +91,8 @@ t.test('the components have fixed names', async (t) => {
     'TaskPage',
     'TaskPatch',
     'TaskPlan',
+    'TaskRestore',
+    'TaskRestoreResult',
     'TaskUpdate',
   ])
 })
@@ -153,7 +156,7 @@ t.test('every parameter and every field has a description, and every field an ex
 
 t.test('the schemas of responses allow fields that a later version adds', async (t) => {
   for (const [name, schema] of Object.entries<any>(document.components.schemas)) {
-    const isInput = /(Create|Update|Patch|Plan|Extend|Request|BulkDelete)$/.test(name)
+    const isInput = /(Create|Update|Patch|Plan|Extend|Request|BulkDelete|Restore)$/.test(name)
     t.equal(schema.additionalProperties === false, isInput, name)
   }
 })

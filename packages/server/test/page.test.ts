@@ -111,6 +111,7 @@ t.test('the page at /docs', { skip }, async (t) => {
       'releaseTask',
       'extendBatch',
       'postBulkDeleteTasks',
+      'listEvents',
     ])
       await execute(name)
 
@@ -133,6 +134,11 @@ t.test('the page at /docs', { skip }, async (t) => {
       body: { deleted_count: 4, not_found: [] },
     })
     t.same(await tasksNow(), [])
+    t.match((await execute('restoreTasks', { body: { ids } })).body, {
+      restored: { length: 4 },
+      not_found: [],
+    })
+    t.equal((await tasksNow()).length, 4)
     t.equal((await execute('getHealth')).body.status, 'healthy')
 
     const operations = Object.values((await app.inject('/openapi.json')).json().paths).flatMap((path: any) =>

@@ -1207,6 +1207,32 @@ export interface ReleaseRequest {
      */
     note?: string;
 }
+/**
+ * Deleted tasks to restore in one transaction.
+ * @example {
+ *       "ids": [
+ *         "019b0f3e-7c00-7000-8000-000000000001"
+ *       ]
+ *     }
+ */
+export interface TaskRestore {
+    /**
+     * The ids of the tasks to restore, 1 to 500. A repeated id counts once.
+     *     @minItems 1
+     *     @maxItems 500
+     */
+    ids: string[];
+}
+/** The result of a restore. */
+export interface TaskRestoreResult {
+    /** The tasks, in the order of the request, also those that were not deleted. */
+    restored: Task[];
+    /**
+     * The unknown ids, in the order of the request. They were skipped.
+     * @example []
+     */
+    not_found: string[];
+}
 /** Where things stand in a session. All zeros and nulls if nobody has used it. */
 export interface SessionState {
     /**

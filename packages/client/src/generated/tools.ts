@@ -1375,6 +1375,33 @@ export const tools: Tool[] = [
     }
   },
   {
+    "name": "restoreTasks",
+    "description": "Restore deleted tasks. Brings back up to 500 tasks that were deleted within `EVENT_DAYS` (30), in one transaction: as they were, under their ids, at their place in the plan, but without a lease. Each is blocked by those of its blockers that still exist; tasks that it blocked are not blocked again. It has no `key` if another task has it now. Tasks that exist are returned as they are. To find deleted tasks: GET /api/v1/events?types=task.deleted.",
+    "parameters": {
+      "type": "object",
+      "properties": {
+        "ids": {
+          "minItems": 1,
+          "maxItems": 500,
+          "description": "The ids of the tasks to restore, 1 to 500. A repeated id counts once.",
+          "type": "array",
+          "items": {
+            "description": "The id of a deleted task.",
+            "examples": [
+              "019b0f3e-7c00-7000-8000-000000000001"
+            ],
+            "type": "string",
+            "format": "uuid"
+          }
+        }
+      },
+      "required": [
+        "ids"
+      ],
+      "additionalProperties": false
+    }
+  },
+  {
     "name": "listEvents",
     "description": "List events. Returns what happened, oldest first. To follow what happens, send `next` of each page as `after` of the next request, with `wait`: no event is missed or comes twice. A change that is committed while an older transaction is open appears when that one ends. Events are kept for `EVENT_DAYS` (30).",
     "parameters": {
@@ -1528,6 +1555,7 @@ export const calls: Record<string, Call> = {
   latestBatch: (client, query, options) => client.batches.latest(query, options),
   getBatch: (client, { batch_id }, options) => client.batches.get(batch_id, options),
   extendBatch: (client, { batch_id, tasks }, options) => client.batches.extend(batch_id, tasks, options),
+  restoreTasks: (client, { ids }, options) => client.tasks.restore(ids, options),
   listEvents: (client, query, options) => client.events.list(query, options),
   getSession: (client, { session_id, ...query }, options) => client.sessions.get(session_id, { fields: ['title', 'status', 'result'], ...query }, options),
 }

@@ -9,8 +9,8 @@ interface Circumstances {
   token?: string | undefined
   /** Why, by the id of the task. */
   notes?: Record<string, string> | undefined
-  /** What the statement creates, if it is nothing else: the triggers need not look. */
-  creates?: 'task' | 'batch'
+  /** What the statement creates, if it is nothing else: the triggers need not look. `restored` are tasks that were deleted. */
+  creates?: 'task' | 'batch' | 'restored'
 }
 
 /** The value of statements that change. */

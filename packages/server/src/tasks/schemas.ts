@@ -272,7 +272,7 @@ export const TaskBulkUpdate = Strict(
 )
 export type TaskBulkUpdate = Static<typeof TaskBulkUpdate>
 
-const notFound = Type.Array(Uuid('An unknown id.', example.task_id), {
+export const notFound = Type.Array(Uuid('An unknown id.', example.task_id), {
   description: 'The unknown ids, in the order of the request. They were skipped.',
   examples: [[]],
 })
