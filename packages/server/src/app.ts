@@ -34,7 +34,8 @@ import { claimComponents, claimSynonyms } from './claims/schemas.js'
 import { createClaimStore } from './claims/store.js'
 import type { Database, StoreDb } from './db/database.js'
 import { driverError } from './db/failures.js'
-import { createEventFeed, Follower } from './events/feed.js'
+import { createEventFeed } from './events/feed.js'
+import { Follower } from './events/follower.js'
 import { rejectNotes } from './events/notes.js'
 import { createRecorder } from './events/record.js'
 import { eventRoutes } from './events/routes.js'
@@ -110,6 +111,8 @@ export interface AppOptions extends ServiceOptions {
   stopping?: AbortSignal
   /** The path that the service is mounted at; the root by default. */
   path?: string
+  /** Milliseconds between two comments in a stream of events; 15 000 by default. */
+  heartbeat?: number
   /** How many milliseconds a response of `/metrics` is sent again; 1000 by default. */
   metricsMaxAge?: number
   /** Where to log; nowhere by default. */
@@ -121,6 +124,7 @@ export async function buildApp({
   stopping,
   path = '',
   metricsMaxAge,
+  heartbeat,
   logger = silentLogger,
   ...options
 }: AppOptions): Promise<FastifyInstance> {
@@ -207,6 +211,8 @@ export async function buildApp({
   await app.register(openapi, { docs: options.docs, path })
   await app.register(healthRoutes, { ping: database.ping, stopping })
   const gate = new Gate(options.poolSize)
+  const feed = createEventFeed(database.db)
+  const follower = new Follower(feed)
   if (options.metrics) {
     await app.register(metricsRoute, {
       version,
@@ -214,6 +220,7 @@ export async function buildApp({
       load: gate,
       poolSize: options.poolSize,
       countReady: readyCounter(database.db),
+      countReaders: () => follower.readers,
       maxAge: metricsMaxAge,
     })
   }
@@ -256,12 +263,12 @@ export async function buildApp({
         store: createRestoreStore(database.db, record),
         areKept,
       })
-      const feed = createEventFeed(database.db)
       await api.register(eventRoutes, {
         prefix: '/events',
         feed,
-        follower: new Follower(feed),
+        follower,
         admit: (load, read) => gate.run(load, read),
+        heartbeat,
         areKept,
       })
       await api.register(sessionRoutes, {

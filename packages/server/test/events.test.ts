@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import fc from 'fast-check'
 import t from 'tap'
+import { hashKey } from '../src/access/keys.js'
 import { openDatabase } from '../src/db/open.js'
 import { anonymous } from '../src/http/caller.js'
 import { numRuns } from './generators.js'
@@ -435,6 +436,19 @@ onEachDatabase(async (t, api) => {
     t.same(events.map(({ task_id }) => task_id).sort(), ids.toSorted())
   })
 
+  await t.test('a caller restores the tasks of its own sessions only', async (t) => {
+    const key = `aklp_${'a'.repeat(43)}`
+    const bound = { name: 'bound', hash: hashKey(key), scopes: ['tasks:write'], sessions: [session_id] }
+    const { call: callBound } = await serveOn(database, t, { API_KEYS: JSON.stringify([bound]) })
+    const [own, foreign] = [await create({}), await create({ session_id: randomUUID() })]
+    const ids = [foreign.id, own.id]
+    await call('DELETE', '/tasks/bulk', { ids })
+    const headers = { authorization: `Bearer ${key}` }
+    const { body } = await callBound('POST', '/tasks/restore', { ids }, { headers })
+    t.match(body, { restored: [{ id: own.id }], not_found: [foreign.id] })
+    t.equal((await call('GET', `/tasks/${foreign.id}`)).status, 404)
+  })
+
   await t.test('a call that fails writes no event', async (t) => {
     const batch = await plan([
       { title: 'x', key: 'x' },
@@ -790,6 +804,24 @@ t.test('on PostgreSQL, beside writers on two servers', { skip: missing ?? false 
           { field: 'title', from: 'b', to: 'c' },
           { field: 'title', from: 'c', to: null },
         ],
+      )
+    },
+  )
+
+  await t.test(
+    'events of a database that was restored stay readable, and before those to come',
+    async (t) => {
+      const [first] = servers as [Api, Api]
+      const { body: task } = await first.call('POST', '/tasks', { title: 'a' })
+      await first.call('PUT', `/tasks/${task.id}`, { title: 'b' })
+      // As pg_restore leaves them in a new cluster: with numbers of transactions that are to come there.
+      await databases[0]!.db.execute(sql`update events set xid = (xid::text::bigint + 1000000)::text::xid8`)
+      await (await openDatabase(url, options)).close()
+      await first.call('PUT', `/tasks/${task.id}`, { title: 'c' })
+      const { items } = (await first.call('GET', `/events?task_id=${task.id}`)).body
+      t.same(
+        items.map(({ changes }: any) => changes[0].to),
+        ['a', 'b', 'c'],
       )
     },
   )

@@ -53,11 +53,12 @@ export function readOperations(document: any): Operation[] {
     if (Array.isArray(node)) return node.map(resolve)
     return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, resolve(value)]))
   }
-  // Probes return plain text, for load balancers.
-  const isProbe = ({ responses }: any) => responses['200']?.content?.['text/plain'] !== undefined
+  // Probes return plain text, and a stream does not end.
+  const isOther = ({ responses: { 200: ok } }: any) =>
+    ['text/plain', 'text/event-stream'].some((type) => ok?.content?.[type] !== undefined)
   return Object.entries<any>(document.paths).flatMap(([path, methods]) =>
     Object.entries<any>(methods).flatMap(([method, operation]) => {
-      if (isProbe(operation)) return []
+      if (isOther(operation)) return []
       const { operationId, parameters = [], requestBody } = operation
       const schemaOf = (location: string) => {
         const located = parameters.filter((parameter: any) => parameter.in === location)

@@ -127,30 +127,34 @@ interface Request {
 }
 
 const operations: Operation[] = Object.entries<any>(document.paths).flatMap(([path, methods]) =>
-  Object.entries<any>(methods).map(([method, { security, parameters = [], requestBody }]) => {
-    const given = (place: string) => parameters.filter((parameter: any) => parameter.in === place)
-    return {
-      name: `${method.toUpperCase()} ${path}`,
-      method: method.toUpperCase(),
-      scope: security?.[0].bearer[0],
-      requests(target: Target) {
-        if (path.includes('{session_id}') && target.session_id == null) return []
-        const filled = path.replace(/\{(\w+)\}/g, (_, name) => String(idFor(name, target)))
-        const queries = given('query').flatMap(({ name, schema }: any) => {
-          const value = schema.format === 'uuid' ? idFor(name, target) : undefined
-          return value == null ? [] : `?${name}=${value}`
-        })
-        const body = requestBody && resolve(requestBody).content['application/json'].schema
-        const payload = body && fill(body, '', target)
-        const request = { url: filled, ...(payload && { payload }) }
-        return [
-          request,
-          ...queries.map((query: string) => ({ ...request, url: filled + query })),
-          ...given('header').map(({ name }: any) => ({ ...request, headers: { [name]: headerFor(name) } })),
-        ]
-      },
-    }
-  }),
+  Object.entries<any>(methods).flatMap(
+    ([method, { operationId, security, parameters = [], requestBody }]) => {
+      // It does not end: event-stream.test.ts has what a caller sees of it.
+      if (operationId === 'streamEvents') return []
+      const given = (place: string) => parameters.filter((parameter: any) => parameter.in === place)
+      return {
+        name: `${method.toUpperCase()} ${path}`,
+        method: method.toUpperCase(),
+        scope: security?.[0].bearer[0],
+        requests(target: Target) {
+          if (path.includes('{session_id}') && target.session_id == null) return []
+          const filled = path.replace(/\{(\w+)\}/g, (_, name) => String(idFor(name, target)))
+          const queries = given('query').flatMap(({ name, schema }: any) => {
+            const value = schema.format === 'uuid' ? idFor(name, target) : undefined
+            return value == null ? [] : `?${name}=${value}`
+          })
+          const body = requestBody && resolve(requestBody).content['application/json'].schema
+          const payload = body && fill(body, '', target)
+          const request = { url: filled, ...(payload && { payload }) }
+          return [
+            request,
+            ...queries.map((query: string) => ({ ...request, url: filled + query })),
+            ...given('header').map(({ name }: any) => ({ ...request, headers: { [name]: headerFor(name) } })),
+          ]
+        },
+      }
+    },
+  ),
 )
 
 /** The id of the target that a parameter or field of this name takes. New names must be added here. */

@@ -56,6 +56,7 @@ t.test('every route of the contract is an operation with an operationId', async 
     'GET /api/v1/batches/latest': 'latestBatch',
     'GET /api/v1/batches/{batch_id}': 'getBatch',
     'GET /api/v1/events': 'listEvents',
+    'GET /api/v1/events/stream': 'streamEvents',
     'GET /api/v1/sessions/{session_id}': 'getSession',
   })
 })

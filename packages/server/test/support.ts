@@ -15,7 +15,7 @@ import type { FastifyBaseLogger, FastifyInstance, InjectOptions } from 'fastify'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { freePort } from '../bench/port.js'
-import { buildApp } from '../src/app.js'
+import { type AppOptions, buildApp } from '../src/app.js'
 import { createBatchStore } from '../src/batches/store.js'
 import { createClaimStore } from '../src/claims/store.js'
 import type { Database, StoreDb } from '../src/db/database.js'
@@ -157,12 +157,14 @@ export async function createApi(
   database: Database,
   settings: Record<string, string> = {},
   logger?: FastifyBaseLogger,
+  parts: Partial<AppOptions> = {},
 ): Promise<Api> {
   const app = await buildApp({
     ...serviceOptions(loadConfig(settings)),
     database,
     metricsMaxAge: 0,
     ...(logger && { logger }),
+    ...parts,
   })
   const checkResponse = createResponseCheck(app)
   const call: Api['call'] = async (method, path, body, init = {}) => {

@@ -119,9 +119,10 @@ export function createTokens(
       const claims = await verify(token).catch((error) => {
         throw toError(error)
       })
-      const caller = toCaller(claims)
+      const end = (claims.exp! + CLOCK_TOLERANCE) * 1000
+      const caller = { ...toCaller(claims), until: end }
       if (remembered.size >= MOST_REMEMBERED) remembered.clear()
-      const until = Math.min(now() + REMEMBERED_MS, (claims.exp! + CLOCK_TOLERANCE) * 1000)
+      const until = Math.min(now() + REMEMBERED_MS, end)
       remembered.set(hash('sha256', token), { caller, until })
       return caller
     },

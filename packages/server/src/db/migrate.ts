@@ -78,6 +78,15 @@ async function apply({ sql: statements, hash, folderMillis }: MigrationMeta, db:
   })
 }
 
+/**
+ * Events are in the order of their transactions. After pg_restore, these are transactions of another cluster, some of which may be
+ * still to come here: then all events are put before those to come, in the order of their numbers.
+ */
+export async function renumberForeignEvents(db: Db) {
+  const isForeign = sql`exists (select from events where xid > pg_snapshot_xmax(pg_current_snapshot()))`
+  await db.execute(sql`update events set xid = '1' where ${isForeign}`)
+}
+
 /** The number of the newest migration of the oldest server that works after a migration, from the line that says it. */
 export function minimumServerOf(migration: string): number {
   const [, number] = /^-- minimum server: (\d{4})$/m.exec(migration) ?? []

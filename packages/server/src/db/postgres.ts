@@ -13,7 +13,13 @@ import {
 } from './database.js'
 import { connect, type Sql, type TransactionSql } from './driver.js'
 import { isDeadlock, isUnavailable } from './failures.js'
-import { MIGRATION_LOCK, migrate, refuseLegacySchema, refuseNewerSchema } from './migrate.js'
+import {
+  MIGRATION_LOCK,
+  migrate,
+  refuseLegacySchema,
+  refuseNewerSchema,
+  renumberForeignEvents,
+} from './migrate.js'
 
 /** Between two attempts to migrate, in milliseconds: until then, callers can use the tables. */
 const PAUSE = 3000
@@ -57,6 +63,7 @@ export async function openPostgres(url: string, options: DatabaseOptions): Promi
       // Still under the lock: other servers would use the pause for attempts of their own.
       await sleep(PAUSE)
     }
+    await renumberForeignEvents(db)
     return true
   }
   try {

@@ -1,7 +1,7 @@
 /** Reads events: pages of them, and what is new for everybody who waits. */
 import { and, eq, type SQL, sql } from 'drizzle-orm'
 import type { StoreDb } from '../db/database.js'
-import type { Json } from '../db/json.js'
+import { type Json, objectAsText } from '../db/json.js'
 import { isOwn, timestamp, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { events } from '../db/tables.js'
@@ -27,16 +27,44 @@ const partsOf = (after: Place | undefined) => ({
 const isUpdate = sql`type in ('task.updated', 'task.claimed', 'task.released', 'task.noted')`
 
 const changes = sql`(
-  select coalesce(json_agg(json_build_object(
-    'field', key,
-    'from', case when ${isUpdate} then value -> 0 when type = 'task.deleted' then value end,
-    'to', case when ${isUpdate} then value -> 1 when type <> 'task.deleted' then value end)), '[]')
+  select '[' || coalesce(string_agg(${objectAsText([
+    ['field', { value: sql`key`, notation: 'escaped', nullable: false }],
+    [
+      'from',
+      {
+        value: sql`case when ${isUpdate} then value -> 0 when type = 'task.deleted' then value end`,
+        notation: 'plain',
+        nullable: true,
+      },
+    ],
+    [
+      'to',
+      {
+        value: sql`case when ${isUpdate} then value -> 1 when type <> 'task.deleted' then value end`,
+        notation: 'plain',
+        nullable: true,
+      },
+    ],
+  ])}, ','), '') || ']'
   from json_each(changes) where key <> 'position')`
 
-/** An event as JSON, from a row of the table. */
-const json = sql<Json<Event>>`json_build_object(
-  'id', ${place(sql`xid`, sql`id`)}, 'type', type, 'at', ${timestamp(events.at).sql}, 'session_id', session_id, 'batch_id', batch_id,
-  'task_id', task_id, 'actor', json_build_object('caller', caller, 'worker', worker), 'note', note, 'changes', ${changes})::text`
+const actor = objectAsText([
+  ['caller', { value: sql`caller`, notation: 'escaped', nullable: true }],
+  ['worker', { value: sql`worker`, notation: 'escaped', nullable: true }],
+])
+
+/** An event as JSON in one line, from a row of the table. */
+const json = sql<Json<Event>>`${objectAsText([
+  ['id', { value: place(sql`xid`, sql`id`), notation: 'quoted', nullable: false }],
+  ['type', { value: sql`type`, notation: 'quoted', nullable: false }],
+  ['at', { value: timestamp(events.at).sql, notation: 'quoted', nullable: false }],
+  ['session_id', { value: sql`session_id`, notation: 'quoted', nullable: true }],
+  ['batch_id', { value: sql`batch_id`, notation: 'quoted', nullable: true }],
+  ['task_id', { value: sql`task_id`, notation: 'quoted', nullable: true }],
+  ['actor', { value: actor, notation: 'plain', nullable: false }],
+  ['note', { value: sql`note`, notation: 'escaped', nullable: true }],
+  ['changes', { value: changes, notation: 'plain', nullable: false }],
+])}`
 
 /** What readers can ask for. */
 export type Filters = Pick<EventListQuery, 'session_id' | 'batch_id' | 'task_id' | 'types'>
@@ -50,6 +78,8 @@ interface PageValues extends Visible {
   after_xid?: string | undefined
   after_id?: string | undefined
   limit: number
+  /** Most bytes of changes in the page, which then has fewer events than it may have. */
+  bytes: number
 }
 
 /** An event, and what it is chosen by. */
@@ -61,14 +91,14 @@ export interface Found extends Pick<Event, 'type' | 'session_id' | 'batch_id' | 
 interface PageRow extends Found {
   /** Where the events end that can be read now. */
   horizon: Place
-  /** Whether events after the place were deleted. */
+  /** Whether events after the place were deleted, or it is of another database. */
   expired: boolean
   /** Null if there is no event. */
   json: Json<Event>
 }
 
-/** Most bytes of changes in a page, which then has fewer events than it may have. */
-const MAX_BYTES = sql.raw(String(4 * 2 ** 20))
+/** Most bytes of changes in a page for one caller. */
+const MAX_BYTES = 4 * 2 ** 20
 
 /**
  * A transaction that began earlier can still write events before those of one that is finished, so only events before all open
@@ -103,7 +133,8 @@ const selectPage = statement<PageValues, PageRow, 'asc' | 'desc'>(($, order) => 
   const expired =
     $.after_xid && order === 'asc'
       ? sql`coalesce((
-          select type is null and (xid, id) > ${after} from ${events} order by xid, id limit 1), false)`
+          select type is null and (xid, id) > ${after} from ${events} order by xid, id limit 1), false)
+        or ${$.after_xid}::xid8 > pg_snapshot_xmax(pg_current_snapshot())`
       : sql`false`
   return qb
     .select({
@@ -118,12 +149,15 @@ const selectPage = statement<PageValues, PageRow, 'asc' | 'desc'>(($, order) => 
     })
     .from(
       sql`(select ${horizon} as horizon, ${expired} as expired) as one
-          left join (select * from ${sized} as sized where bytes <= ${MAX_BYTES} or nth = 1) as events on true`,
+          left join (select * from ${sized} as sized where bytes <= ${$.bytes}::int or nth = 1) as events on true`,
     )
     .orderBy(sql`xid ${direction}`, sql`id ${direction}`)
 })
 
-/** Events after the place were deleted, because they are too old. */
+/**
+ * Events after the place were deleted, because they are too old, or the database does not know the place: it was restored, or has
+ * lost the last transactions in a failover.
+ */
 export class EventsExpired extends Error {}
 
 export interface Page {
@@ -140,6 +174,7 @@ export function createEventFeed(db: StoreDb) {
     async read(
       caller: Pick<Caller, 'sessions'>,
       { types, session_id, batch_id, task_id, after, limit, order }: Omit<EventListQuery, 'wait'>,
+      bytes = MAX_BYTES,
     ): Promise<Page> {
       const values = {
         session_id,
@@ -148,6 +183,7 @@ export function createEventFeed(db: StoreDb) {
         types: types && `{${types}}`,
         ...partsOf(after),
         limit,
+        bytes,
         ...visibleTo(caller),
       }
       const rows = await selectPage(db, values, order)
@@ -158,113 +194,13 @@ export function createEventFeed(db: StoreDb) {
       // With no event, all that can be read up to now is behind the reader, whatever it filters.
       return { items, next: last ?? (order === 'desc' ? null : latest(after, horizon)) }
     },
+
+    /** Where the events end that can be read now. */
+    async end(): Promise<Place> {
+      const [row] = await selectPage(db, { limit: 0, bytes: 0 }, 'desc')
+      return row!.horizon
+    },
   }
-}
-
-/** Who waits for events. */
-export interface Reader {
-  caller: Pick<Caller, 'sessions'>
-  filters: Filters
-  /** Takes events that it may see and asked for, in order, one at least. */
-  receive: (events: Found[]) => void
-  /** No more events are delivered. */
-  end: () => void
-}
-
-/** Milliseconds between two looks at the database. */
-const INTERVAL = 200
-/** The same after one that failed. */
-const PAUSE = 1000
-/** Most events of a look. */
-const AT_ONCE = 500
-
-/**
- * Delivers new events to all readers of this process: one look at the database serves all of them, and there is none without a
- * reader. It polls, since a notification would need a connection of its own, which a pooler in transaction mode has not.
- */
-export class Follower {
-  readonly #feed: EventFeed
-  readonly #readers = new Set<Reader>()
-  /** Up to where events were delivered; undefined without a reader. */
-  #place: Place | undefined
-  #timer: NodeJS.Timeout | undefined
-  #closed = false
-
-  constructor(feed: EventFeed) {
-    this.#feed = feed
-  }
-
-  /**
-   * Delivers all events after a place up to which the reader has read. Returns a function that ends it, or undefined if later
-   * events were delivered to others already: then the reader reads on, and asks again.
-   */
-  follow(after: Place, reader: Reader): (() => void) | undefined {
-    if (this.#closed) {
-      queueMicrotask(reader.end)
-      return () => {}
-    }
-    if (this.#place === undefined) {
-      this.#place = after
-      this.#lookIn(INTERVAL)
-    } else if (after < this.#place) return undefined
-    const later: Reader = {
-      ...reader,
-      receive: (events) => {
-        const wanted = events.filter((event) => event.id > after && isFor(reader, event))
-        if (wanted.length > 0) reader.receive(wanted)
-      },
-    }
-    this.#readers.add(later)
-    return () => {
-      if (!this.#readers.delete(later) || this.#readers.size > 0) return
-      clearTimeout(this.#timer)
-      this.#place = undefined
-    }
-  }
-
-  /** Ends all readers, also those to come. */
-  close() {
-    this.#closed = true
-    this.#end()
-  }
-
-  /** Ends all readers: they read again where they were. */
-  #end() {
-    const readers = [...this.#readers]
-    this.#readers.clear()
-    clearTimeout(this.#timer)
-    this.#place = undefined
-    for (const { end } of readers) end()
-  }
-
-  #lookIn(milliseconds: number) {
-    this.#timer = setTimeout(() => this.#look(), milliseconds).unref()
-  }
-
-  async #look() {
-    const timer = this.#timer
-    const query = { after: this.#place, limit: AT_ONCE, order: 'asc' } as const
-    const found = await this.#feed.read({}, query).catch((error: unknown) => error)
-    // Meanwhile, all readers have left.
-    if (timer !== this.#timer || this.#place === undefined) return
-    if (found instanceof EventsExpired) return this.#end()
-    if (found instanceof Error) return this.#lookIn(PAUSE)
-    const { items, next } = found as Page
-    this.#place = next!
-    if (items.length > 0) for (const { receive } of [...this.#readers]) receive(items)
-    if (this.#place !== undefined) this.#lookIn(items.length === AT_ONCE ? 0 : INTERVAL)
-  }
-}
-
-/** Whether a reader sees the event and asked for it. */
-function isFor({ caller, filters }: Reader, event: Found) {
-  const { sessions } = caller
-  if (sessions !== undefined && !(event.session_id !== null && sessions.includes(event.session_id)))
-    return false
-  const isSame = (name: 'session_id' | 'batch_id' | 'task_id') =>
-    filters[name] === undefined || filters[name].toLowerCase() === event[name]
-  if (!isSame('session_id') || !isSame('batch_id') || !isSame('task_id')) return false
-  return filters.types === undefined || filters.types.includes(event.type)
 }
 
 const latest = (after: Place | undefined, horizon: Place) =>

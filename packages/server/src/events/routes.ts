@@ -1,22 +1,18 @@
 /** The operations on events over HTTP. */
-import type { ServerResponse } from 'node:http'
+import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { jsonArray, jsonObject, toJson } from '../db/json.js'
 import type { Load } from '../http/admission.js'
+import type { Caller } from '../http/caller.js'
 import { onOver } from '../http/pipelining.js'
 import { ApiError, commonProblems, problems } from '../http/problem.js'
-import { ref, success } from '../http/schemas.js'
-import {
-  type EventFeed,
-  EventsExpired,
-  type Follower,
-  type Found,
-  type Page,
-  type Place,
-  type Reader,
-} from './feed.js'
-import { EventListQuery, EventPage, MAX_WAIT } from './schemas.js'
+import { ref, responseHeaders, success } from '../http/schemas.js'
+import { type EventFeed, EventsExpired, type Found, type Page, type Place } from './feed.js'
+import type { Follower, Reader } from './follower.js'
+import { EventListQuery, EventPage, EventStreamHeaders, EventStreamQuery, MAX_WAIT } from './schemas.js'
+import { EventStream } from './stream.js'
 
 export interface EventRoutesOptions {
   feed: EventFeed
@@ -25,14 +21,35 @@ export interface EventRoutesOptions {
   areKept: boolean
   /** Runs a read when there is a place at the database for it. */
   admit: <T>(load: 'ordinary' | 'scan', read: () => Promise<T>) => Promise<T>
+  /** Milliseconds between two comments of a stream; 15 000 by default. */
+  heartbeat?: number | undefined
 }
 
 /** Milliseconds that a request may take besides its wait. */
 const MARGIN = 15_000
 
+/** Most events of a page that a stream reads, and most bytes of their changes: it sends a page at once. */
+const PAGE = 100
+const PAGE_BYTES = 64 * 1024
+
+/** The response of a stream, in the OpenAPI document. */
+const stream = {
+  description: 'Events, until the connection ends.',
+  headers: responseHeaders,
+  content: {
+    'text/event-stream': {
+      schema: Type.String({
+        examples: [
+          `id: 000000000a3f000000000012\nevent: task.updated\ndata: {"id":"000000000a3f000000000012","type":"task.updated", …}\n\n`,
+        ],
+      }),
+    },
+  },
+}
+
 export const eventRoutes: FastifyPluginAsyncTypebox<EventRoutesOptions> = async (
   app,
-  { feed, follower, areKept, admit },
+  { feed, follower, areKept, admit, heartbeat = 15_000 },
 ) => {
   app.addHook('preClose', async () => follower.close())
 
@@ -56,29 +73,94 @@ export const eventRoutes: FastifyPluginAsyncTypebox<EventRoutesOptions> = async 
     async (request, reply) => {
       const { caller, query } = request
       if (!areKept) throw new ApiError('events_off')
-      const until = performance.now() + query.wait * 1000
-      let { after } = query
-      let page: Page
-      for (;;) {
-        const read = () => feed.read(caller, { ...query, after }).catch(explain)
-        // Without a wait, the whole request has been admitted.
-        page = await (query.wait === 0 ? read() : admit(loadOfEvents(request), read))
-        after = page.next!
-        const left = until - performance.now()
-        // Before others, no event is ever added.
-        if (page.items.length > 0 || left <= 0 || query.order === 'desc') break
-        const came = await waitFor(follower, after, { caller, filters: query }, left, reply.raw)
-        if (came === 'end') break
-        if (came === 'read') continue
-        // Not read again: an event can end the waits of many.
-        page.items = came.slice(0, query.limit)
-        page.next = page.items.at(-1)!.id
-        break
+      // Without a wait, the whole request has been admitted.
+      if (query.wait === 0) return toPage(await feed.read(caller, query).catch(explain))
+      const leave = follower.enter(caller)
+      try {
+        return toPage(await readOrWait(caller, query, loadOfEvents(request), reply.raw))
+      } finally {
+        leave()
       }
-      const { items, next } = page
-      return jsonObject<EventPage>({ items: jsonArray(items.map(({ json }) => json)), next: toJson(next) })
     },
   )
+
+  /** A page with events, or an empty one after the wait. */
+  async function readOrWait(
+    caller: Caller,
+    query: EventListQuery,
+    load: 'ordinary' | 'scan',
+    response: ServerResponse,
+  ): Promise<Page> {
+    const until = performance.now() + query.wait * 1000
+    let { after } = query
+    for (;;) {
+      const read = () => feed.read(caller, { ...query, after }).catch(explain)
+      const page = await admit(load, read)
+      after = page.next!
+      const left = until - performance.now()
+      // Before others, no event is ever added.
+      if (page.items.length > 0 || left <= 0 || query.order === 'desc') return page
+      const came = await waitFor(follower, after, { caller, filters: query }, left, response)
+      if (came === 'end') return page
+      if (came === 'read') continue
+      // Not read again: an event can end the waits of many.
+      const items = came.slice(0, query.limit)
+      return { items, next: items.at(-1)!.id }
+    }
+  }
+
+  app.get(
+    '/stream',
+    {
+      config: { load: 'none', deadline: false },
+      exposeHeadRoute: false,
+      schema: {
+        operationId: 'streamEvents',
+        tags: ['events'],
+        summary: 'Stream events',
+        description:
+          'Sends events as they happen, within half a second, until the client disconnects, its token expires or the service stops: then connect again, with the last `id` in the header `Last-Event-ID`. Without it and without `after`, begins with what happens next. Each event has an `id`, its type as `event`, and the JSON of an Event as `data`. A comment is sent every 15 seconds. A client that leaves events unread for 10 seconds is disconnected. For `curl`: `curl -N`.',
+        querystring: EventStreamQuery,
+        headers: EventStreamHeaders,
+        response: {
+          200: stream,
+          ...problems('events_off', 'events_expired', ...commonProblems),
+        },
+      },
+    },
+    async (request, reply) => {
+      if (!areKept) throw new ApiError('events_off')
+      const { caller, query: filters, headers } = request
+      const leave = follower.enter(caller)
+      onOver(reply.raw, leave)
+      const read = (after: Place) =>
+        admit(loadOfEvents(request), () =>
+          feed.read(caller, { ...filters, after, limit: PAGE, order: 'asc' }, PAGE_BYTES).catch(explain),
+        )
+      const after = headers['last-event-id'] ?? filters.after
+      // Whatever prevents the stream is an error response.
+      const first = after === undefined ? undefined : await read(after)
+      const place = after ?? follower.delivered ?? (await admit('ordinary', feed.end))
+      reply.hijack()
+      const { raw } = reply
+      raw.writeHead(200, { ...reply.getHeaders(), ...STREAM_HEADERS } as OutgoingHttpHeaders)
+      const { countUnread } = app
+      const { until } = caller
+      const options = { caller, filters, follower, read, countUnread, until, heartbeat }
+      await new EventStream(raw, place, options).run(first)
+    },
+  )
+}
+
+const toPage = ({ items, next }: Page) =>
+  jsonObject<EventPage>({ items: jsonArray(items.map(({ json }) => json)), next: toJson(next) })
+
+const STREAM_HEADERS = {
+  'content-type': 'text/event-stream',
+  'cache-control': 'no-store',
+  // nginx would collect the response.
+  'x-accel-buffering': 'no',
+  connection: 'close',
 }
 
 /**

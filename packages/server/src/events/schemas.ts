@@ -97,13 +97,33 @@ const filters = {
   ),
 }
 
+/** What names a place. */
+const AFTER = 'the `next` of a page or the `id` of an event.'
+
+export const EventStreamQuery = Strict({
+  ...filters,
+  after: Type.Optional(
+    Type.String({ format: 'event', description: `Begins with what happened after this: ${AFTER}` }),
+  ),
+})
+export type EventStreamQuery = Static<typeof EventStreamQuery>
+
+export const EventStreamHeaders = Type.Object({
+  'Last-Event-ID': Type.Optional(
+    Type.String({
+      format: 'event',
+      description:
+        'The last `id` that the client received, in place of `after`. Browsers send it themselves.',
+    }),
+  ),
+})
+
 export const EventListQuery = Strict({
   ...filters,
   after: Type.Optional(
     Type.String({
       format: 'event',
-      description:
-        'Only events after this one, or before it with `order=desc`: the `next` of a page or the `id` of an event.',
+      description: `Only events after this one, or before it with \`order=desc\`: ${AFTER}`,
     }),
   ),
   limit: Defaulted(

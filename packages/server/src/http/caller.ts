@@ -17,6 +17,8 @@ export interface Caller {
   scopes: readonly Scope[]
   /** The sessions that the caller can read and write, in lower case. If absent, all sessions and tasks without one. */
   sessions?: readonly string[]
+  /** Until when the credentials hold, in milliseconds since 1970; without an end by default. */
+  until?: number
 }
 
 /** Every caller, if authentication is off. */

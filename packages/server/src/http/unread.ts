@@ -8,6 +8,13 @@ export interface UnreadOptions {
   most?: number
 }
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Counts bytes of a response that wait to be written, in place of those counted for it before; 0 when it is read. */
+    countUnread: (response: ServerResponse, bytes: number) => void
+  }
+}
+
 /** Responses of fewer characters are not counted: the requests of a socket are limited. */
 const SMALL = 16 * 1024
 
@@ -24,18 +31,23 @@ export const limitUnread = fp<UnreadOptions>(
       total -= unread.get(response) ?? 0
       unread.delete(response)
     }
+    const count = (response: ServerResponse, bytes: number) => {
+      remove(response)
+      if (bytes === 0) return
+      unread.set(response, bytes)
+      total += bytes
+      while (total > most) {
+        const [oldest] = unread.keys()
+        remove(oldest!)
+        oldest!.req.socket.destroy()
+      }
+    }
+    app.decorate('countUnread', count)
     app.addHook('onSend', (_request, reply, payload, done) => {
       if (typeof payload === 'string' && payload.length > SMALL) {
         const response = reply.raw
-        const bytes = Buffer.byteLength(payload)
-        unread.set(response, bytes)
-        total += bytes
         onOver(response, () => remove(response))
-        while (total > most) {
-          const [oldest] = unread.keys()
-          remove(oldest!)
-          oldest!.req.socket.destroy()
-        }
+        count(response, Buffer.byteLength(payload))
       }
       done(null, payload)
     })

@@ -11,6 +11,8 @@ export interface MetricsRouteOptions {
   load: { running: Counts; waiting: Counts; refused: Counts }
   /** The most connections to the database. */
   poolSize: number
+  /** How many requests wait for events or stream them. */
+  countReaders: () => number
   /** Counts the tasks that can be claimed now; undefined if the database does not respond in time. */
   countReady: () => Promise<number | undefined>
   /** How many milliseconds a response is sent again before the metrics are read anew; 1000 by default. */
@@ -44,6 +46,7 @@ async function createRegistry({
   load,
   poolSize,
   countReady,
+  countReaders,
 }: MetricsRouteOptions): Promise<Registry> {
   // Loaded at the first scrape, so that a start does not wait for it.
   const { collectDefaultMetrics, Counter, Gauge, Registry } = await import('prom-client')
@@ -127,6 +130,14 @@ async function createRegistry({
     'Claims of a task whose lease had expired: its worker stopped without releasing it.',
     () => metrics.leasesExpired,
   )
+  new Gauge({
+    name: 'aklp_event_readers',
+    help: 'Requests that wait for events or stream them.',
+    registers,
+    collect() {
+      this.set(countReaders())
+    },
+  })
   new Gauge({
     name: 'aklp_tasks_ready',
     help: 'Tasks that can be claimed now, of the latest 10000 pending ones and as many in progress.',
