@@ -36,7 +36,7 @@ async function open(t: Test, base: string, query = '', headers: Record<string, s
         blocks.push(
           Object.fromEntries(
             part.split('\n').map((line) => {
-              const [, field, value] = /^([^:]*):? ?([^]*)$/.exec(line)!
+              const [, field, value] = /^([^:]*):? ?(.*)$/s.exec(line)!
               return [field || 'comment', value!]
             }),
           ),
