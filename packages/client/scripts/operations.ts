@@ -92,16 +92,19 @@ function scoped(name: string, schema: Schema): string {
 }
 
 function writeEach(operation: Operation): string {
-  const { resource, method, item, query } = operation
-  const { limit, sort_by } = query!.schema.properties!
+  const { resource, method, item, query, cursor } = operation
+  const { properties } = query!.schema
+  const { limit, sort_by } = properties!
+  // A caller can begin after an event, but not at a page.
+  const omitted = ['page', 'cursor', 'wait'].filter((name) => properties![name])
   const byCreation = (sort_by?.enum ?? []).includes('created_at')
   const defaults = [
     ...(limit?.maximum ? [`limit: ${limit.maximum}`] : []),
     ...(byCreation ? [`sort_by: 'created_at'`] : []),
   ]
   const description = `Iterates over the items of all pages with \`for await\`, reading a page at a time${byCreation ? ', the newest item first unless a sort is given' : ''}. The loop may change, delete or create items: it meets each item once that keeps its place in the sort.`
-  return `${comment(operation, description)}    each: ${generic(operation)}(query?: ${queryType(operation, ['page', 'cursor'])}, options?: RequestOptions): AsyncGenerator<${responseOf(operation, item!)}, void, undefined> =>
-      eachItem((cursor) => ${resource}.${method}<any>({ ${[...defaults, '...query'].join(', ')}, cursor } as any, options)),
+  return `${comment(operation, description)}    each: ${generic(operation)}(query?: ${queryType(operation, omitted)}, options?: RequestOptions): AsyncGenerator<${responseOf(operation, item!)}, void, undefined> =>
+      eachItem('${cursor}', (next) => ${resource}.${method}${operation.chosen ? '<any>' : ''}({ ${[...defaults, '...query', '...next'].join(', ')} } as any, options)),
 `
 }
 

@@ -65,6 +65,8 @@ export interface Operation {
   response: string
   /** The type of the items, if the response is a page. */
   item: string | undefined
+  /** The query parameter that names where the next page begins, if the response is a page. */
+  cursor: 'cursor' | 'after' | undefined
   /** The component whose fields the query parameter `fields` chooses. */
   chosen: string | undefined
   /** The options that its headers allow. */
@@ -131,7 +133,8 @@ function readOperation(
   const chosen = componentOf(schemas, querySchema?.properties?.fields)
   const [full = responseSchema] = (chosen && responseSchema?.anyOf) || []
   const page = full && resolve<Schema>(document, full).properties
-  const isPage = page?.items && page.page && page.has_next
+  const cursor = (['cursor', 'after'] as const).find((name) => querySchema?.properties?.[name])
+  const isPage = page?.items && (page.next_cursor || page.next) && cursor
 
   const named = (suffix: string, optional: boolean, schema: Schema): Input => ({
     type: typeOf(schema, `${capitalized(id)}${suffix}`, schemas),
@@ -157,6 +160,7 @@ function readOperation(
     list: property && otherProperties.length === 0 && property[1].type === 'array' ? property[0] : undefined,
     response: full ? typeOf(full, `${capitalized(id)}Response`, schemas) : 'void',
     item: isPage ? typeOf(page.items!.items!, `${capitalized(id)}Item`, schemas) : undefined,
+    cursor,
     chosen,
     options: readOptions(parameters),
   }

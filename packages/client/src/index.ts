@@ -22,4 +22,5 @@ export {
 export type { Operations } from './generated/operations.js'
 export type * from './generated/schema.js'
 export type { ChangeOptions, ClientOptions, CreateOptions, RequestOptions, Retry } from './transport.js'
+export type { WatchOptions } from './watch.js'
 export type { WorkFunction, WorkOptions, WorkResult } from './work.js'

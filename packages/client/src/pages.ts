@@ -19,16 +19,23 @@ export type Chosen<Response, Item, Field extends keyof Item> = [keyof Item] exte
 interface Page<Item> {
   items: Item[]
   next_cursor?: string | null
+  /** The same of events, which has a value as long as there may be later ones. */
+  next?: string | null
 }
 
-/** Yields the items of all pages. Holds one page at a time. */
+/**
+ * Yields the items of all pages. Holds one page at a time.
+ *
+ * @param name The query parameter that names where a page begins.
+ */
 export async function* eachItem<Item>(
-  read: (cursor?: string) => Promise<Page<Item>>,
+  name: string,
+  read: (next: Record<string, string>) => Promise<Page<Item>>,
 ): AsyncGenerator<Item, void, undefined> {
-  for (let cursor: string | undefined, more = true; more; ) {
-    const { items, next_cursor } = await read(cursor)
-    yield* items
-    cursor = next_cursor ?? undefined
-    more = cursor !== undefined
+  for (let next: string | null | undefined, more = true; more; ) {
+    const page = await read(next ? { [name]: next } : {})
+    yield* page.items
+    next = page.next_cursor ?? page.next
+    more = next != null && page.items.length > 0
   }
 }

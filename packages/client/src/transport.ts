@@ -70,6 +70,13 @@ export type Send = <T>(
   options: (CreateOptions & ChangeOptions) | undefined,
 ) => Promise<T>
 
+/** Opens a stream, whose response is read by the caller. Rejects with an error response. */
+export type Open = (
+  path: string,
+  query: object,
+  options: { headers: Record<string, string>; signal: AbortSignal },
+) => Promise<Response>
+
 /** The maximum delay before the first retry, and before any later one, in milliseconds. It doubles in between. */
 const FIRST_DELAY = 250
 const LONGEST_DELAY = 8_000
@@ -77,12 +84,41 @@ const LONGEST_DELAY = 8_000
 /** In milliseconds. Longer timers fire immediately. */
 const LONGEST_TIMEOUT = 2 ** 31 - 1
 
-export function createSend(client: ClientOptions): Send {
+export function createTransport(client: ClientOptions): { send: Send; open: Open } {
   const { fetch = (url, init) => globalThis.fetch(url, init), onRetry, token } = client
   const base = readBaseUrl(client.baseUrl)
   const clientHeaders = lowerCased(client.headers)
 
-  return async <T>(
+  /** Sends a request. */
+  const request = async (
+    call: string,
+    url: string,
+    init: { method: string; headers: Record<string, string>; signal: AbortSignal; body?: string },
+    more?: Record<string, string>,
+  ): Promise<Response> => {
+    const bearer = typeof token === 'function' ? await token() : token
+    const headers = {
+      accept: 'application/json',
+      ...init.headers,
+      ...(bearer && { authorization: `Bearer ${bearer}` }),
+      ...clientHeaders,
+      ...(more && lowerCased(more)),
+    }
+    try {
+      // The service never redirects, and fetch turns a redirected POST into a GET.
+      return await fetch(url, { ...init, headers, redirect: 'manual' })
+    } catch (error) {
+      throw new ConnectionError(call, error)
+    }
+  }
+
+  const open: Open = async (path, query, init) => {
+    const response = await request(`GET ${path}`, base + path + search(query), { method: 'GET', ...init })
+    if (!response.ok) throw errorOf(response, await response.text())
+    return response
+  }
+
+  const send = async <T>(
     method: string,
     path: string,
     { params = {}, query = {}, body, once }: Parameters<Send>[2],
@@ -101,28 +137,17 @@ export function createSend(client: ClientOptions): Send {
 
     const attempt = async (): Promise<T> => {
       limit.signal.throwIfAborted()
-      const bearer = typeof token === 'function' ? await token() : token
       const headers = {
-        accept: 'application/json',
         ...(payload && { 'content-type': 'application/json' }),
         ...(key && { 'idempotency-key': key }),
         ...(ifUnchangedSince && { 'if-match': `"${ifUnchangedSince}"` }),
         ...(leaseToken && { 'lease-token': leaseToken }),
-        ...(bearer && { authorization: `Bearer ${bearer}` }),
-        ...clientHeaders,
-        ...(options.headers && lowerCased(options.headers)),
       }
-
-      let response: Response
-      let text: string
-      try {
-        // The service never redirects, and fetch turns a redirected POST into a GET.
-        const init: RequestInit = { method, headers, signal: limit.signal, redirect: 'manual' }
-        response = await fetch(url, payload ? { ...init, body: payload } : init)
-        text = await response.text()
-      } catch (error) {
+      const init = { method, headers, signal: limit.signal, ...(payload && { body: payload }) }
+      const response = await request(call, url, init, options.headers)
+      const text = await response.text().catch((error) => {
         throw new ConnectionError(call, error)
-      }
+      })
       if (!response.ok) throw errorOf(response, text)
       if (response.status === 204) return undefined as T
       try {
@@ -154,6 +179,7 @@ export function createSend(client: ClientOptions): Send {
       limit.stop()
     }
   }
+  return { send, open }
 }
 
 function readBaseUrl(baseUrl: string): string {

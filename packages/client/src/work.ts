@@ -6,10 +6,12 @@ import {
   LeaseLostError,
   TimeoutError,
   UnauthorizedError,
+  ValidationError,
 } from './errors.js'
 import type { Operations } from './generated/operations.js'
 import type { Claim, ClaimRequest, Progress, Task } from './generated/schema.js'
 import { backoff, isRetryable, randomKey } from './transport.js'
+import type { WatchOptions } from './watch.js'
 
 /** Options of `session.work`. */
 export interface WorkOptions {
@@ -39,13 +41,15 @@ export interface WorkOptions {
 
 /**
  * Works on one task and returns its `result`, up to 4000 characters, or nothing. If it throws, the task is released and
- * can be claimed again after 10 seconds, 20 after the second attempt, and so on up to 15 minutes.
+ * can be claimed again after 10 seconds, 20 after the second attempt, and so on up to 15 minutes; the message of the
+ * error becomes a note in its history.
  *
- * @param context `signal` aborts when the lease is lost or the work is stopped: end then, the result is not used.
+ * @param context `signal` aborts when the lease is lost or the work is stopped: end then, the result is not used. `note` leaves
+ *   a text of up to 1000 characters in the history of the task, for whoever comes next. It rejects if the service keeps no events.
  */
 export type WorkFunction = (
   task: Task,
-  context: { signal: AbortSignal },
+  context: { signal: AbortSignal; note: (text: string) => Promise<void> },
   // biome-ignore lint/suspicious/noConfusingVoidType: the function may return nothing
 ) => string | null | void | Promise<string | null | void>
 
@@ -70,6 +74,18 @@ const LONGEST_PAUSE = 900_000
 
 /** The shortest time between two claims when no task is ready, in milliseconds. */
 const POLL = 250
+/** The same while the service says what happens. Nothing says that a lease has expired or a time has come. */
+const SLOW_POLL = 8_000
+/** What can make a task ready. */
+const TYPES = [
+  'batch.created',
+  'batch.extended',
+  'task.created',
+  'task.updated',
+  'task.released',
+  'task.deleted',
+  'task.restored',
+] as const
 
 /** A task in progress. */
 interface Running {
@@ -81,6 +97,7 @@ interface Running {
 
 export async function work(
   tasks: Operations['tasks'],
+  watch: (options: WatchOptions, onOpen: () => void) => AsyncIterable<unknown>,
   { worker, concurrency = 1, lease_seconds = 900, max_attempts, signal, onError }: WorkOptions,
   run: WorkFunction,
   { now, sleep }: Time = systemTime,
@@ -89,7 +106,10 @@ export async function work(
   const lease = lease_seconds * 1000
   const running = new Set<AbortController>()
   const stopped = new AbortController()
+  const over = new AbortController()
   let idle = new AbortController()
+  /** Whether events wake idle workers; undefined before one was idle. */
+  let isWatched: boolean | undefined
   let wasReached = false
   let result: WorkResult
 
@@ -97,6 +117,26 @@ export async function work(
     stopped.abort(reason)
     idle.abort()
     for (const controller of running) controller.abort(reason)
+  }
+
+  const wakeIdle = () => {
+    idle.abort()
+    idle = new AbortController()
+  }
+
+  /** Wakes idle workers when something happens in the session. If it cannot, they ask more often. */
+  const watchSession = async () => {
+    isWatched = false
+    const onOpen = () => {
+      // What happened before the stream began.
+      if (!isWatched) wakeIdle()
+      isWatched = true
+    }
+    try {
+      for await (const _event of watch({ types: TYPES, signal: over.signal }, onOpen)) wakeIdle()
+    } catch {
+      isWatched = false
+    }
   }
 
   /** Claims with one idempotency key, until an outage has lasted as long as a lease. */
@@ -150,8 +190,13 @@ export async function work(
     const pause = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (task.attempts - 1))
     if (!(error instanceof LeaseLostError)) {
       const not_before = new Date(now() + ahead + pause)
-      // If this fails, the lease expires by itself.
-      await tasks.release(task.id, isStopped ? { token } : { token, not_before }).catch(() => {})
+      const note = noteOf(error)
+      const release = (noted: { note?: string }) =>
+        tasks.release(task.id, isStopped ? { token } : { token, not_before, ...noted })
+      // A service that keeps no events rejects notes. If it fails again, the lease expires by itself.
+      await release(note ? { note } : {})
+        .catch((error) => (error instanceof ValidationError ? release({}) : undefined))
+        .catch(() => {})
     }
     if (!isStopped) onError?.(error, task)
   }
@@ -165,7 +210,10 @@ export async function work(
     running.add(controller)
     keepLease(current, asked, controller, ended.signal)
     try {
-      const result = await run(task, { signal })
+      const note = async (text: string) => {
+        await tasks.update(task.id, { note: text }, { leaseToken: token })
+      }
+      const result = await run(task, { signal, note })
       signal.throwIfAborted()
       ended.abort()
       return { task_id: task.id, token, ...(result !== undefined && { result: result as string | null }) }
@@ -201,8 +249,7 @@ export async function work(
       resume = false
       if (done) {
         // What waited for this task may be ready.
-        idle.abort()
-        idle = new AbortController()
+        wakeIdle()
       }
       done = undefined
       if (claim.task) {
@@ -222,7 +269,8 @@ export async function work(
         return
       }
       seen = isMoving ? undefined : last_activity_at
-      if (!stopped.signal.aborted) await sleep(POLL + backoff(++polls), idle.signal)
+      if (isWatched === undefined) watchSession()
+      if (!stopped.signal.aborted) await sleep(isWatched ? SLOW_POLL : POLL + backoff(++polls), idle.signal)
     }
   }
 
@@ -236,9 +284,17 @@ export async function work(
   const names = Array.from({ length: concurrency }, (_, i) => (i === 0 ? worker : `${worker}/${i + 1}`))
   await Promise.all(names.map((name) => workAs(name).catch(stop)))
   signal?.removeEventListener('abort', onAbort)
+  over.abort()
   stopped.signal.throwIfAborted()
   return result!
 }
+
+/** The message of an error as a note, without what a text must not contain. */
+const noteOf = (error: unknown) =>
+  [...String((error as Error | undefined)?.message ?? error).replace(/[\0\ud800-\udfff]/gu, '')]
+    .slice(0, 1000)
+    .join('')
+    .trim()
 
 /** Whether the service may answer later. */
 const isTemporary = (error: unknown) => error instanceof TimeoutError || isRetryable(error, true)

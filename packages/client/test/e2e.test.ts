@@ -90,6 +90,11 @@ async function suite(t: Test, baseUrl: string, fetch: Fetch) {
       deleted_count: 3,
       not_found: [unknown],
     })
+    t.match(await aklp.tasks.restore([second.id, unknown]), { restored: [second], not_found: [unknown] })
+    const types: string[] = []
+    for await (const { type } of aklp.events.each({ session_id, limit: 3 })) types.push(type)
+    t.same(types.slice(0, 3), ['batch.created', 'task.updated', 'task.updated'])
+    t.equal(types.at(-1), 'task.restored')
     t.match(await aklp.health.get(), { status: 'healthy', database: 'healthy' })
   })
 

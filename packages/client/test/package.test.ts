@@ -120,7 +120,7 @@ console.log(JSON.stringify([titles, missing, tools.length, JSON.parse(content).t
       run(tsc, ['-p', 'tsconfig.node.json'], project),
     ])
     const printed = await run(process.execPath, ['out/main.js'], project)
-    t.same(JSON.parse(printed), [['done'], 'task_not_found', 18, 1])
+    t.same(JSON.parse(printed), [['done'], 'task_not_found', 20, 1])
   })
 })
 

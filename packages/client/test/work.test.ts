@@ -15,6 +15,7 @@ import {
   type Task,
   UnauthorizedError,
   ValidationError,
+  type WatchOptions,
   type WorkFunction,
   type WorkOptions,
 } from '../src/index.js'
@@ -96,6 +97,11 @@ function problem(status: number, error_code: string): AklpError {
 const leaseLost = problem(409, 'lease_lost')
 const unreachable = new ConnectionError('POST /api/v1/tasks/claim', new Error('no route'))
 
+/** A stream of events that does not begin. */
+async function* neverBegins({ signal }: WatchOptions): AsyncGenerator<void> {
+  await new Promise((_, reject) => signal!.addEventListener('abort', reject))
+}
+
 /** What the service answers to a claim: a task of this name, an answer, or an error. */
 type Answer = string | Claim | Error | Promise<Claim>
 
@@ -110,12 +116,19 @@ function working(
     attempts = 1,
     renewals = [],
     releases,
+    watch = neverBegins,
     ...options
-  }: Partial<WorkOptions> & { attempts?: number; renewals?: (Error | undefined)[]; releases?: Error } = {},
+  }: Partial<WorkOptions> & {
+    attempts?: number
+    renewals?: (Error | undefined)[]
+    releases?: Error
+    watch?: Parameters<typeof work>[1]
+  } = {},
 ) {
   const driven = drivenTime()
   const claims: (ClaimRequest & { key?: string | undefined; at: number })[] = []
-  const released: { id: string; token: string; not_before?: unknown }[] = []
+  const released: { id: string; token: string; not_before?: unknown; note?: string }[] = []
+  const notes: unknown[] = []
   const renewed: { id: string; token: string; at: number }[] = []
   const renewTimeouts = new Set<number | undefined>()
   const lease_seconds = options.lease_seconds ?? 900
@@ -138,19 +151,23 @@ function working(
       const error = renewals.length > 1 ? renewals.shift() : renewals[0]
       if (error) throw error
     },
-    async release(id: string, body: { token: string; not_before?: Date }) {
+    async release(id: string, body: { token: string; not_before?: Date; note?: string }) {
       released.push({ id, ...body, ...(body.not_before && { not_before: body.not_before.toISOString() }) })
-      if (releases) throw releases
+      if (releases && !(releases instanceof ValidationError && !body.note)) throw releases
+    },
+    async update(...update: unknown[]) {
+      notes.push(update)
     },
   }
   const result = work(
     tasks as unknown as Operations['tasks'],
+    watch,
     { worker: 'agent-1', ...options },
     run,
     driven.time,
   )
   result.catch(() => {})
-  return { ...driven, claims, released, renewed, renewTimeouts, result }
+  return { ...driven, claims, released, notes, renewed, renewTimeouts, result }
 }
 
 /** A work function whose tasks run until the test ends them. */
@@ -305,7 +322,7 @@ t.test(
       tasks[0]!.fail(error)
       await result
       const not_before = new Date(SERVICE_START + (100 + pause) * 1000).toISOString()
-      t.same(released, [{ id: 'a', token: 'token of a', not_before }])
+      t.same(released, [{ id: 'a', token: 'token of a', not_before, note: 'the cluster is gone' }])
       t.match(errors, [[error, { id: 'a' }]])
       t.notOk(claims[1]!.done)
     }
@@ -319,6 +336,75 @@ t.test('a function that throws before its first await releases its task, too', a
   await result
   t.match(released, [{ id: 'a' }])
   t.equal(sleeping.size, 0, 'its lease is not renewed any more')
+})
+
+t.test('the message of an error is a note that the service accepts, or is left out', async (t) => {
+  const noteOf = async (error: unknown, releases?: Error) => {
+    const { result, released } = working(
+      ['a', done],
+      () => Promise.reject(error),
+      releases ? { releases } : {},
+    )
+    await result
+    return released.map(({ note }) => note)
+  }
+  t.same(await noteOf('only text'), ['only text'])
+  t.same(await noteOf(new Error(`a\0b\ud800c😀`)), ['abc😀'])
+  t.same(await noteOf(new Error(`${'😀'.repeat(1001)}`)), ['😀'.repeat(1000)])
+  t.same(await noteOf(new Error(' ')), [undefined])
+  const keepsNoEvents = problem(422, 'validation_error')
+  t.same(await noteOf(new Error('b'), keepsNoEvents), ['b', undefined], 'released without it')
+})
+
+t.test('the function can leave a note under its lease', async (t) => {
+  const { result, notes } = working(['a', done], (_, { note }) => note('look at the image'))
+  await result
+  t.same(notes, [['a', { note: 'look at the image' }, { leaseToken: 'token of a' }]])
+})
+
+t.test('an idle worker claims as soon as something happens, and seldom otherwise', async (t) => {
+  let happens: (end?: Error) => void = () => {}
+  let opens: () => void = () => {}
+  const given: WatchOptions[] = []
+  async function* watch(options: WatchOptions, onOpen: () => void) {
+    given.push(options)
+    opens = onOpen
+    while (true) {
+      const end = await new Promise<Error | undefined>((resolve) => {
+        happens = resolve
+        options.signal!.addEventListener('abort', () => resolve(new Error('aborted')))
+      })
+      if (end) throw end
+      yield
+    }
+  }
+  Math.random = () => 0
+  const deferred = nothing({ completed: 1, pending: 1, deferred: 1 })
+  const { advance, claims, result, seconds } = working(
+    ['a', ...Array(7).fill(deferred), 'b', done],
+    () => {},
+    {
+      watch,
+    },
+  )
+  const at = () => claims.map(({ at }) => at)
+  await advance(0)
+  t.same(at(), [0, 0])
+  opens()
+  await advance(0)
+  t.same(at(), [0, 0, 0], 'what happened before the stream began')
+  await advance(20)
+  t.same(at().slice(3), [8, 16])
+  happens()
+  await advance(0)
+  t.same(at().slice(5), [20])
+  happens(new Error('the service is gone'))
+  await advance(9)
+  t.same(at().slice(6), [28, 28.25, 28.5, 28.5], 'without a stream, it asks more often')
+  t.equal((await result).outcome, 'done')
+  t.equal(given.length, 1)
+  t.ok(given[0]!.signal!.aborted, 'the stream ends with the work')
+  t.ok(seconds() >= 28)
 })
 
 t.test('a task that cannot be released is left to its lease', async (t) => {

@@ -35,7 +35,7 @@ export function createOperations<S extends string = never>(send: Send, scope: { 
      * @throws {AklpError} with one of these codes: invalid_json, validation_error.
      */
     each: <F extends keyof Book = keyof Book>(query?: Omit<ListBooksQuery, 'page' | 'cursor' | 'fields'> & { fields?: readonly F[] }, options?: RequestOptions): AsyncGenerator<Chosen<Book, Book, F>, void, undefined> =>
-      eachItem((cursor) => books.list<any>({ limit: 50, ...query, cursor } as any, options)),
+      eachItem('cursor', (next) => books.list<any>({ limit: 50, ...query, ...next } as any, options)),
 
     /**
      * Add a book.
