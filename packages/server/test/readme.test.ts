@@ -32,10 +32,12 @@ const linked = [
 const blocksOf = (text: string) =>
   [...text.matchAll(/^```(\w*)\n(.*?)^```/gms)].map(([, language, code]) => ({ language, code: code! }))
 
+/** A call that ends: the stream of events does not. */
 const isCall = ({ language, code }: { language?: string; code: string }) =>
-  language === 'sh' && /curl.*localhost:8001/s.test(code)
+  language === 'sh' && /curl.*localhost:8001/s.test(code) && !code.includes('curl -N')
 
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g
+const PLACE = /\b[0-9a-f]{24}\b/g
 const TIME = /\d{4}-\d\d-\d\dT[\d:.]+Z/g
 /** Marks what a page leaves out: the member `"…": "…"` of an object, and the item `"…"` of an array. */
 const REST = '…'
@@ -49,8 +51,8 @@ function createComparison() {
   const shownOf = new Map<string, string>()
 
   const isSameText = (shown: string, actual: string) => {
-    if (shown.replace(UUID, 'id').replace(TIME, 'time') !== actual.replace(UUID, 'id').replace(TIME, 'time'))
-      return false
+    const pattern = (text: string) => text.replace(UUID, 'id').replace(PLACE, 'place').replace(TIME, 'time')
+    if (pattern(shown) !== pattern(actual)) return false
     const pairs = (pattern: RegExp) =>
       (shown.match(pattern) ?? []).map((value, i) => [value, actual.match(pattern)![i]!] as const)
     const maps = (map: Map<string, string>, from: string, to: string) => {
