@@ -85,8 +85,12 @@ export async function readSessions(sql: Sql): Promise<Session[]> {
 /** Deletes the rows that a load run created and vacuums: every run starts with the same number of rows. */
 export async function removeCreated(sql: Sql): Promise<void> {
   const [filled] = await sql`select max(created_at) as until from batches where reason = ${reason}`
-  await sql`delete from tasks where created_at > ${filled!.until}`
-  await sql`delete from batches where created_at > ${filled!.until}`
+  await sql.begin(async (sql) => {
+    // No events of this: a build before events does not know the setting.
+    await sql`select set_config('aklp.event', '{"days":0}', true)`
+    await sql`delete from tasks where created_at > ${filled!.until}`
+    await sql`delete from batches where created_at > ${filled!.until}`
+  })
   await sql.unsafe('vacuum tasks, batches')
 }
 

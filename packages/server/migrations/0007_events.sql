@@ -21,14 +21,9 @@ CREATE INDEX "events_by_task" ON "events" USING btree ("task_id","xid","id");-->
 CREATE INDEX "events_with_note" ON "events" USING btree ("session_id","xid","id") WHERE note is not null;--> statement-breakpoint
 -- Events are written here and nowhere else, in the transaction of the change. A statement says who changes and why in the setting
 -- aklp.event, an object: `days` for which events are kept (0: none is written), `caller`, `token` of the lease that the caller
--- holds, `notes` by the id of the task, and what it `creates`: `task` or `batch` if nothing else, `restored` for tasks that were
--- deleted before. Without the setting, an event has no caller.
---
--- Events are in the order of their transactions, but none of a task comes before what happened to it already: a transaction can get its
--- number before that of another one, and change the task after it.
---
--- Triggers for each row, as far as a row is an event: a transition table
--- with its join costs a single change more than twice as much. No trigger has a condition: PostgreSQL plans them anew for each statement.
+-- holds, `notes` by the id of the task, `extended` with the ids of new tasks by that of their batch, and `restored` if the tasks that it
+-- creates were deleted before. Without the setting, an event has no caller. Triggers for each row: a transition table costs a single
+-- change more than the rest of its event. No trigger has a condition: PostgreSQL plans them anew for each statement.
 
 -- A timestamp as the API writes it.
 CREATE FUNCTION api_timestamp(value timestamptz) RETURNS text LANGUAGE sql STABLE AS $$
@@ -77,11 +72,17 @@ BEGIN
   FROM old WHERE events.xid = old.xid AND events.id = old.id AND is_last AND type IS NOT NULL;
 END $$;
 --> statement-breakpoint
--- A batch has one event, which is that of its tasks, too.
+-- A batch has one event, which is that of its tasks, too. Whoever extends it later updates it, and says which tasks are new.
 CREATE FUNCTION write_batch_event() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE setting jsonb := coalesce(nullif(current_setting('aklp.event', true), ''), '{}');
 BEGIN
   IF setting -> 'days' = '0' THEN RETURN NULL; END IF;
+  IF tg_op = 'UPDATE' THEN
+    INSERT INTO events (type, session_id, batch_id, caller, changes)
+    VALUES ('batch.extended', new.session_id, new.id, setting ->> 'caller',
+      json_build_object('tasks', setting -> 'extended' -> new.id::text));
+    RETURN NULL;
+  END IF;
   INSERT INTO events (type, session_id, batch_id, caller, changes)
   VALUES ('batch.created', new.session_id, new.id, setting ->> 'caller', ('{' || substr(concat(
     ',"reason":' || to_json(new.reason)::text,
@@ -92,67 +93,71 @@ BEGIN
   RETURN NULL;
 END $$;
 --> statement-breakpoint
-CREATE TRIGGER write_batch_event AFTER INSERT ON batches FOR EACH ROW EXECUTE FUNCTION write_batch_event();
+CREATE TRIGGER write_batch_event AFTER INSERT OR UPDATE ON batches FOR EACH ROW EXECUTE FUNCTION write_batch_event();
 --> statement-breakpoint
--- Tasks of a batch that the same transaction created are part of its event; others extend their batch, which is one event. A restored
--- task is an event of its own, whatever it belongs to.
-CREATE FUNCTION write_new_task_events() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-  setting jsonb := coalesce(nullif(current_setting('aklp.event', true), ''), '{}');
-  creates text := setting ->> 'creates';
-  of_tasks int;
-  of_batches int := 0;
+-- Where an event of a task goes: by its transaction, but not before what happened to the task already. A transaction can get its number
+-- before that of another one, and change the task after it.
+CREATE FUNCTION event_xid(task uuid) RETURNS xid8 LANGUAGE plpgsql AS $$
 BEGIN
-  IF setting -> 'days' = '0' OR creates = 'batch' THEN RETURN NULL; END IF;
+  IF pg_snapshot_xmax(pg_current_snapshot()) <= pg_current_xact_id() THEN RETURN pg_current_xact_id(); END IF;
+  -- A transaction with a higher number is finished.
+  RETURN greatest(pg_current_xact_id(), (SELECT xid FROM events WHERE task_id = task ORDER BY xid DESC, id DESC LIMIT 1));
+END $$;
+--> statement-breakpoint
+-- Tasks of a batch are part of its event, apart from restored ones. Most tasks have few fields: see write_task_event.
+CREATE FUNCTION write_new_task_event() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  setting jsonb;
+  is_restored bool;
+  changes json;
+BEGIN
+  IF new.batch_id IS NOT NULL AND strpos(current_setting('aklp.event', true), '"restored"') IS NOT DISTINCT FROM 0 THEN RETURN NULL; END IF;
+  setting := coalesce(nullif(current_setting('aklp.event', true), ''), '{}');
+  is_restored := setting ? 'restored';
+  IF setting -> 'days' = '0' OR (new.batch_id IS NOT NULL AND NOT is_restored) THEN RETURN NULL; END IF;
+  IF new.status = 'pending' AND new.created_at = now()::timestamptz(3) AND new.blocked_by = '{}' AND new.metadata = '{}'
+    AND num_nonnulls(new.due_date, new.not_before, new.result) = 0
+  THEN
+    changes := concat('{"title":', to_json(new.title), ',"description":' || to_json(new.description)::text,
+      ',"priority":"' || new.priority || '"', '}');
+  ELSE
+    changes := task_changes(new, now()::timestamptz(3));
+  END IF;
   INSERT INTO events (xid, type, session_id, batch_id, task_id, caller, changes)
-  SELECT
-    CASE WHEN creates = 'restored' THEN greatest(pg_current_xact_id(), (
-      SELECT xid FROM events WHERE task_id = new_rows.id ORDER BY xid DESC, id DESC LIMIT 1)) ELSE pg_current_xact_id() END,
-    CASE WHEN creates = 'restored' THEN 'task.restored' ELSE 'task.created' END::event_type, session_id, batch_id, id,
-    setting ->> 'caller', task_changes(ROW(new_rows.*)::tasks, now()::timestamptz(3))
-  FROM new_rows WHERE batch_id IS NULL OR creates = 'restored';
-  GET DIAGNOSTICS of_tasks = ROW_COUNT;
-  IF creates IS NULL THEN
-    INSERT INTO events (type, session_id, batch_id, caller, changes)
-    SELECT 'batch.extended', session_id, id, setting ->> 'caller', json_build_object('tasks', new_ids)
-    FROM (
-      SELECT batch_id, json_agg(id ORDER BY position, id) AS new_ids FROM new_rows WHERE batch_id IS NOT NULL GROUP BY batch_id
-    ) AS added JOIN batches ON batches.id = added.batch_id
-    WHERE batches.xmin <> pg_current_xact_id()::xid;
-    GET DIAGNOSTICS of_batches = ROW_COUNT;
-  END IF;
-  IF of_tasks + of_batches > 0 AND currval('events_id_seq') % 256 < of_tasks + of_batches THEN
-    PERFORM remove_old_events((setting ->> 'days')::int);
-  END IF;
+  VALUES (
+    CASE WHEN is_restored THEN event_xid(new.id) ELSE pg_current_xact_id() END,
+    CASE WHEN is_restored THEN 'task.restored' ELSE 'task.created' END::event_type,
+    new.session_id, new.batch_id, new.id, setting ->> 'caller', changes);
+  IF currval('events_id_seq') % 256 = 0 THEN PERFORM remove_old_events((setting ->> 'days')::int); END IF;
   RETURN NULL;
 END $$;
 --> statement-breakpoint
-CREATE TRIGGER write_new_task_events AFTER INSERT ON tasks REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
-EXECUTE FUNCTION write_new_task_events();
+CREATE TRIGGER write_new_task_event AFTER INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION write_new_task_event();
 --> statement-breakpoint
--- A renewed lease is no event, and neither is a change that changes nothing, unless it has a note. Fields that seldom change are
--- looked at only if one of them did: each expression that runs costs a microsecond.
+-- A renewed lease is no event, and neither is a change that changes nothing, unless it has a note. Most changes are of the status: each
+-- expression is prepared anew in each transaction, and those of the other fields only if one of these has changed.
 CREATE FUNCTION write_task_event() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   setting jsonb := coalesce(nullif(current_setting('aklp.event', true), ''), '{}');
   note text;
   worker text;
+  type event_type := 'task.updated';
   changes text := '';
 BEGIN
   IF setting -> 'days' = '0' THEN RETURN NULL; END IF;
-  note := setting -> 'notes' ->> new.id::text;
-  IF new.title <> old.title THEN
-    changes := concat(changes, ',"title":', json_build_array(old.title, new.title));
-  END IF;
+  IF setting ? 'notes' THEN note := setting -> 'notes' ->> new.id::text; END IF;
   IF new.status <> old.status THEN
-    changes := concat(changes, ',"status":["', old.status, '","', new.status, '"]');
+    changes := concat(',"status":["', old.status, '","', new.status, '"]');
+    IF new.completed_at IS DISTINCT FROM old.completed_at THEN
+      changes := concat(changes, ',"completed_at":', json_build_array(api_timestamp(old.completed_at), api_timestamp(new.completed_at)));
+    END IF;
   END IF;
-  IF (new.description, new.priority, new.due_date, new.blocked_by, new.not_before, new.attempts, new.lease_token, new.result,
-      new.metadata, new.completed_at)
-    IS DISTINCT FROM (old.description, old.priority, old.due_date, old.blocked_by, old.not_before, old.attempts, old.lease_token,
-      old.result, old.metadata, old.completed_at)
+  IF (new.title, new.description, new.priority, new.due_date, new.blocked_by, new.not_before, new.result, new.metadata)
+    IS DISTINCT FROM
+    (old.title, old.description, old.priority, old.due_date, old.blocked_by, old.not_before, old.result, old.metadata)
   THEN
     changes := concat(changes,
+      CASE WHEN new.title <> old.title THEN ',"title":' || json_build_array(old.title, new.title)::text END,
       CASE WHEN new.description IS DISTINCT FROM old.description
         THEN ',"description":' || json_build_array(old.description, new.description)::text END,
       CASE WHEN new.priority IS DISTINCT FROM old.priority
@@ -163,37 +168,41 @@ BEGIN
         THEN ',"blocked_by":' || json_build_array(old.blocked_by, new.blocked_by)::text END,
       CASE WHEN new.not_before IS DISTINCT FROM old.not_before
         THEN ',"not_before":' || json_build_array(api_timestamp(old.not_before), api_timestamp(new.not_before))::text END,
-      CASE WHEN new.attempts <> old.attempts
-        THEN ',"attempts":[' || old.attempts || ',' || new.attempts || ']' END,
-      CASE WHEN new.claimed_by IS DISTINCT FROM old.claimed_by
-        THEN ',"claimed_by":' || json_build_array(old.claimed_by, new.claimed_by)::text END,
-      CASE WHEN new.lease_expires_at IS DISTINCT FROM old.lease_expires_at AND new.lease_token IS DISTINCT FROM old.lease_token
-        THEN ',"lease_expires_at":' || json_build_array(api_timestamp(old.lease_expires_at), api_timestamp(new.lease_expires_at))::text END,
       CASE WHEN new.result IS DISTINCT FROM old.result
         THEN ',"result":' || json_build_array(old.result, new.result)::text END,
       CASE WHEN new.metadata <> old.metadata
-        THEN ',"metadata":' || json_build_array(old.metadata, new.metadata)::text END,
-      CASE WHEN new.completed_at IS DISTINCT FROM old.completed_at
-        THEN ',"completed_at":' || json_build_array(api_timestamp(old.completed_at), api_timestamp(new.completed_at))::text END);
+        THEN ',"metadata":' || json_build_array(old.metadata, new.metadata)::text END);
   END IF;
+  -- Both have it in every other case, or neither has.
+  IF new.lease_token IS NOT NULL OR old.lease_token IS NOT NULL THEN
+    IF old.lease_token::text = setting ->> 'token' THEN worker := old.claimed_by; END IF;
+    IF new.lease_token IS DISTINCT FROM old.lease_token THEN
+      IF new.lease_token IS NOT NULL THEN
+        type := 'task.claimed';
+        worker := new.claimed_by;
+      ELSIF new.status = 'pending' THEN
+        type := 'task.released';
+      END IF;
+      changes := concat(changes,
+        CASE WHEN new.attempts <> old.attempts THEN ',"attempts":[' || old.attempts || ',' || new.attempts || ']' END,
+        CASE WHEN new.claimed_by IS DISTINCT FROM old.claimed_by
+          THEN ',"claimed_by":' || json_build_array(old.claimed_by, new.claimed_by)::text END,
+        CASE WHEN new.lease_expires_at IS DISTINCT FROM old.lease_expires_at
+          THEN ',"lease_expires_at":' || json_build_array(api_timestamp(old.lease_expires_at), api_timestamp(new.lease_expires_at))::text END);
+    END IF;
+  END IF;
+  IF new.updated_at = old.updated_at THEN
+    IF changes = '' THEN
+      IF note IS NULL THEN RETURN NULL; END IF;
+      type := 'task.noted';
+    END IF;
   -- Otherwise it is the time of the event.
-  IF new.updated_at <> old.updated_at AND new.updated_at <> now()::timestamptz(3) THEN
+  ELSIF new.updated_at <> now()::timestamptz(3) THEN
     changes := concat(changes, ',"updated_at":', json_build_array(api_timestamp(old.updated_at), api_timestamp(new.updated_at)));
   END IF;
-  IF changes = '' AND new.updated_at = old.updated_at AND note IS NULL THEN RETURN NULL; END IF;
-  IF new.lease_token IS DISTINCT FROM old.lease_token AND new.lease_token IS NOT NULL THEN worker := new.claimed_by;
-  ELSIF old.lease_token::text = setting ->> 'token' THEN worker := old.claimed_by;
-  END IF;
   INSERT INTO events (xid, type, session_id, batch_id, task_id, caller, worker, note, changes)
-  VALUES (
-    greatest(pg_current_xact_id(), (SELECT xid FROM events WHERE task_id = new.id ORDER BY xid DESC, id DESC LIMIT 1)),
-    CASE
-      WHEN new.lease_token IS DISTINCT FROM old.lease_token AND new.lease_token IS NOT NULL THEN 'task.claimed'
-      WHEN new.lease_token IS NULL AND old.lease_token IS NOT NULL AND new.status = 'pending' THEN 'task.released'
-      WHEN changes = '' AND new.updated_at = old.updated_at THEN 'task.noted'
-      ELSE 'task.updated'
-    END::event_type,
-    new.session_id, new.batch_id, new.id, setting ->> 'caller', worker, note, ('{' || substr(changes, 2) || '}')::json);
+  VALUES (event_xid(new.id), type, new.session_id, new.batch_id, new.id, setting ->> 'caller', worker, note,
+    ('{' || substr(changes, 2) || '}')::json);
   IF currval('events_id_seq') % 256 = 0 THEN PERFORM remove_old_events((setting ->> 'days')::int); END IF;
   RETURN NULL;
 END $$;
@@ -207,8 +216,7 @@ BEGIN
   IF setting -> 'days' = '0' THEN RETURN NULL; END IF;
   INSERT INTO events (xid, type, session_id, batch_id, task_id, caller, worker, changes)
   VALUES (
-    greatest(pg_current_xact_id(), (SELECT xid FROM events WHERE task_id = old.id ORDER BY xid DESC, id DESC LIMIT 1)),
-    'task.deleted', old.session_id, old.batch_id, old.id, setting ->> 'caller',
+    event_xid(old.id), 'task.deleted', old.session_id, old.batch_id, old.id, setting ->> 'caller',
     CASE WHEN old.lease_token::text = setting ->> 'token' THEN old.claimed_by END, task_changes(old, NULL));
   IF currval('events_id_seq') % 256 = 0 THEN PERFORM remove_old_events((setting ->> 'days')::int); END IF;
   RETURN NULL;

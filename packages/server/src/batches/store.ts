@@ -10,7 +10,7 @@ import { arrayAsText, type Json, notationOf, objectAsText, toJson, type Versione
 import { columnsOf, isOwn, ordering, plain, timestamp, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
 import { batches, tasks } from '../db/tables.js'
-import type { Recorded, Recorder } from '../events/record.js'
+import { type Recorded, type Recorder, recorded } from '../events/record.js'
 import { MOST_ROWS } from '../http/admission.js'
 import type { Caller } from '../http/caller.js'
 import type { Position } from '../http/cursor.js'
@@ -350,6 +350,21 @@ const append = statement<{ rows: string } & Recorded, { id: string }>(($) => {
     .from(created)
 })
 
+/** Writes the event of batches that other transactions created, and that have new tasks: `by` has these. */
+export const recordExtension = statement<{ ids: string } & Recorded, { id: string }>(($) =>
+  qb
+    .update(batches)
+    .set({ reason: sql`${batches.reason}` })
+    .where(
+      and(
+        sql`${batches.id} = any(${$.ids}::uuid[])`,
+        sql`${batches}.xmin <> pg_current_xact_id()::xid`,
+        recorded($.by),
+      ),
+    )
+    .returning({ id: batches.id }),
+)
+
 /** Most tasks of a batch. */
 export const MAX_TASKS = 2000
 
@@ -389,7 +404,7 @@ export function createBatchStore(db: StoreDb, idempotency: Idempotency, record: 
         reason,
         metadata: toJson(metadata),
         rows,
-        ...record(caller, { creates: 'batch' }),
+        ...record(caller),
       }
       const create = async (run: (db: StoreDb) => Promise<Versioned<Batch>[]>) => {
         if (!namesOthers) return (await run(db))[0]
@@ -421,6 +436,7 @@ export function createBatchStore(db: StoreDb, idempotency: Idempotency, record: 
         const { session_id } = batch
         const { rows, ids } = planRows(plan, { session_id, batch_id: id }, stored!.next, existing)
         await append(transaction, { rows, ...record(caller) })
+        await recordExtension(transaction, { ids: `{${id}}`, ...record(caller, { extended: { [id]: ids } }) })
         await assertDependencies(transaction, ids)
         const json = await jsonOf(select(transaction, { id }))
         // A batch has no ETag.

@@ -9,8 +9,10 @@ interface Circumstances {
   token?: string | undefined
   /** Why, by the id of the task. */
   notes?: Record<string, string> | undefined
-  /** What the statement creates, if it is nothing else: the triggers need not look. `restored` are tasks that were deleted. */
-  creates?: 'task' | 'batch' | 'restored'
+  /** The ids of the tasks that a batch gets, by the id of the batch. */
+  extended?: Record<string, string[]>
+  /** The tasks that the statement creates were deleted before. */
+  restored?: true
 }
 
 /** The value of statements that change. */

@@ -126,7 +126,7 @@ export function createRestoreStore(db: StoreDb, record: Recorder) {
       const values = { ids: `{${ids}}`, ...visibleTo(caller) }
       return db.inTransaction(async (transaction) => {
         const locked = await lockBatches(transaction, values)
-        const by = record(caller, { creates: 'restored' })
+        const by = record(caller, { restored: true })
         await insert(transaction, { ...values, ...by, defaults: toJson(defaults) })
         if (locked.length > 0) {
           const full = await selectFull(transaction, { ids: `{${locked.map(({ id }) => id)}}` })

@@ -359,7 +359,7 @@ export function createTaskStore(db: StoreDb, idempotency: Idempotency, record: R
     /** Creates the task; with `once`, unless an earlier request has done so. */
     async create(caller: Caller, task: TaskCreate, once?: Once): Promise<Creation<Task>> {
       const row = newTask(task)
-      const values = { rows: toJson([row]), ...record(caller, { creates: 'task' }) }
+      const values = { rows: toJson([row]), ...record(caller) }
       const create = async (run: (db: StoreDb) => Promise<Versioned<Task>[]>) => {
         if (!task.blocked_by?.length) return (await run(db))[0]
         return db.inTransaction(async (transaction) => {

@@ -2,7 +2,7 @@
 import type { StoreDb } from '../db/database.js'
 import type { Progress } from './progress.js'
 import { createCheck, type GivenRow, type Row, TABLES, type Table } from './rows.js'
-import { addRows, prepareImport } from './store.js'
+import { addRows, prepareImport, recordTasks } from './store.js'
 
 /** Where rows come from: the database of the Python service, or a file. */
 export interface Source {
@@ -70,6 +70,12 @@ export async function copy(
     report[table].known += rows.length - added.length - orphans.length
     for (const id of orphans) skip(table, id, 'its batch does not exist')
     const isNew = new Set(added)
+    if (table === 'tasks')
+      await recordTasks(
+        db,
+        rows.map(({ row }) => row).filter(({ id }) => isNew.has(id.toLowerCase())),
+        eventDays,
+      )
     for (const what of rows.flatMap(({ row, repaired }) =>
       isNew.has(row.id.toLowerCase()) ? repaired : [],
     )) {

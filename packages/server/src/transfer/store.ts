@@ -1,6 +1,6 @@
 /** The statements that read and write whole tables. */
 import { and, getTableColumns, gt, type SQL, sql } from 'drizzle-orm'
-import { batchColumns } from '../batches/store.js'
+import { batchColumns, recordExtension } from '../batches/store.js'
 import type { StoreDb } from '../db/database.js'
 import { type Json, rowAsJson, toJson } from '../db/json.js'
 import { columnsOf, isOwn } from '../db/sql.js'
@@ -89,6 +89,16 @@ const prepare = statement<Recorded, { it: string }>(($) =>
 /** Allows rows whose blockers were reopened after they were begun, and says how events are kept, until the transaction ends. */
 export const prepareImport = async (transaction: StoreDb, eventDays: number) =>
   void (await prepare(transaction, { by: toJson({ days: eventDays }) }))
+
+/** Writes the events of batches that were there before the import, and got tasks by it. */
+export async function recordTasks(transaction: StoreDb, rows: Row[], eventDays: number) {
+  const extended: Record<string, string[]> = {}
+  for (const { id, batch_id } of rows as (typeof tasks.$inferSelect)[])
+    if (batch_id) (extended[batch_id.toLowerCase()] ??= []).push(id.toLowerCase())
+  const ids = Object.keys(extended)
+  if (eventDays > 0 && ids.length > 0)
+    await recordExtension(transaction, { ids: `{${ids}}`, by: toJson({ days: eventDays, extended }) })
+}
 
 const insert = statement<{ rows: string }, Record<'added' | 'orphans', Json<string[]>>, Table>(($, table) => {
   const values = Object.values(getTableColumns(tables[table])).map(({ name }) =>
