@@ -18,6 +18,7 @@ import { history } from './history.js'
 import { bodies, headers, hostile, hostileEmbedded, pages, pipelining } from './hostile.js'
 import { overload } from './overload.js'
 import { kill, pause, restart, stop } from './postgres.js'
+import { readers } from './readers.js'
 import { scans } from './scans.js'
 import type { Finding, Scenario } from './scenario.js'
 import { slow } from './slow.js'
@@ -34,6 +35,7 @@ const scenarios: Record<string, Scenario> = {
   disk,
   overload,
   scans,
+  readers,
   slow,
   term,
   soak,

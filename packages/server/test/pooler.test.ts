@@ -77,6 +77,7 @@ t.test('behind PgBouncer in transaction mode', { skip }, async (t) => {
   t.teardown(() => database.close())
   const { app, call, plan } = await createApi(database)
   t.teardown(() => app.close())
+  const base = await app.listen({ port: 0, host: '127.0.0.1' })
 
   await t.test('every kind of call works with more concurrent calls than server connections', async (t) => {
     await Promise.all(
@@ -97,6 +98,19 @@ t.test('behind PgBouncer in transaction mode', { skip }, async (t) => {
       }),
     )
     await database.ping()
+  })
+
+  await t.test('events are followed, and those who wait hold no connection', async (t) => {
+    const { next } = (await call('GET', '/events?limit=500')).body
+    const waiting = Array.from({ length: 50 }, () => call('GET', `/events?after=${next}&wait=30`))
+    const stream = await fetch(`${base}/api/v1/events/stream`)
+    const reader = stream.body!.pipeThrough(new TextDecoderStream()).getReader()
+    let text = (await reader.read()).value!
+    const { body: task } = await call('POST', '/tasks', { title: 'a' })
+    for (const { body } of await Promise.all(waiting)) t.ok(body.items.length > 0)
+    while (!text.includes(task.id)) text += (await reader.read()).value
+    await reader.cancel()
+    t.match(text, /^event: task.created$/m)
   })
 
   await t.test('the timeouts of the role apply', async (t) => {

@@ -206,7 +206,7 @@ t.test('a failed statement is marked with its code and without SQL', async (t) =
     database: broken,
     ...serviceOptions(loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })),
   })
-  await broken.db.execute('drop table tasks')
+  await broken.db.execute('drop table tasks cascade')
   t.equal((await app.inject('/api/v1/tasks')).statusCode, 500)
   await app.close()
   await broken.close()

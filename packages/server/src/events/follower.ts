@@ -41,6 +41,7 @@ export class Follower {
   #place: Place | undefined
   /** Up to where all readers have them. */
   #delivered: Place | undefined
+  #beginning: Promise<Place> | undefined
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
@@ -56,6 +57,15 @@ export class Follower {
   /** Up to where all readers have what they asked for; undefined if that is not known. */
   get delivered() {
     return this.#delivered
+  }
+
+  /** Where a reader begins that asks for what happens next: all who ask at the same time share one look at the database. */
+  begin(look: () => Promise<Place>): Promise<Place> {
+    if (this.#delivered !== undefined) return Promise.resolve(this.#delivered)
+    this.#beginning ??= look().finally(() => {
+      this.#beginning = undefined
+    })
+    return this.#beginning
   }
 
   /** Takes a place among the readers, whether they wait or read. Returns a function that frees it, once. Throws `overloaded`. */

@@ -140,7 +140,7 @@ export const eventRoutes: FastifyPluginAsyncTypebox<EventRoutesOptions> = async 
       const after = headers['last-event-id'] ?? filters.after
       // Whatever prevents the stream is an error response.
       const first = after === undefined ? undefined : await read(after)
-      const place = after ?? follower.delivered ?? (await admit('ordinary', feed.end))
+      const place = after ?? (await follower.begin(() => admit('ordinary', feed.end)))
       reply.hijack()
       const { raw } = reply
       raw.writeHead(200, { ...reply.getHeaders(), ...STREAM_HEADERS } as OutgoingHttpHeaders)

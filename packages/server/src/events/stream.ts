@@ -62,7 +62,14 @@ export class EventStream {
     this.#write(`: events follow\nretry: ${RETRY}\nid: ${this.#place}\n\n`)
     try {
       if (missed !== undefined) await this.#sendPage(missed)
-      while (!this.#isOver) if (await this.#catchUp()) await this.#follow(end)
+      let isBehind = missed !== undefined && missed.items.length > 0
+      while (!this.#isOver) {
+        if (isBehind) isBehind = !(await this.#catchUp())
+        else {
+          await this.#follow(end)
+          isBehind = true
+        }
+      }
     } catch {
       // The client comes back, and reads the reason if it lasts.
     } finally {

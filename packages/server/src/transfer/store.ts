@@ -93,8 +93,11 @@ export const prepareImport = async (transaction: StoreDb, eventDays: number) =>
 /** Writes the events of batches that were there before the import, and got tasks by it. */
 export async function recordTasks(transaction: StoreDb, rows: Row[], eventDays: number) {
   const extended: Record<string, string[]> = {}
-  for (const { id, batch_id } of rows as (typeof tasks.$inferSelect)[])
-    if (batch_id) (extended[batch_id.toLowerCase()] ??= []).push(id.toLowerCase())
+  for (const { id, batch_id } of rows as (typeof tasks.$inferSelect)[]) {
+    if (batch_id === null) continue
+    extended[batch_id.toLowerCase()] ??= []
+    extended[batch_id.toLowerCase()]!.push(id.toLowerCase())
+  }
   const ids = Object.keys(extended)
   if (eventDays > 0 && ids.length > 0)
     await recordExtension(transaction, { ids: `{${ids}}`, by: toJson({ days: eventDays, extended }) })
