@@ -30,6 +30,38 @@ const beforeStatement = ({ database }: Api, n: number, callback: () => void | Pr
 const embedded = await serve(t, 'memory://')
 t.beforeEach(embedded.clear)
 
+t.test('an import is one event for each batch, and for each task without one', async (t) => {
+  const { call, plan, database, clear } = embedded
+  const batch = await plan([{ title: 'a' }, { title: 'b' }])
+  const { body: single } = await call('POST', '/tasks', { title: 'single', result: 'r' })
+  const file = join(newFolder(t), 'backup.jsonl')
+  await exportTo(database, { to: file }, listener())
+  const events = async () =>
+    (await call('GET', '/events')).body.items.map(({ type, batch_id, task_id, actor }: any) => ({
+      type,
+      batch_id,
+      task_id,
+      actor,
+    }))
+  const actor = { caller: null, worker: null }
+
+  await clear()
+  await importInto(embedded, file)
+  t.same(await events(), [
+    { type: 'batch.created', batch_id: batch.id, task_id: null, actor },
+    { type: 'task.created', batch_id: null, task_id: single.id, actor },
+  ])
+  const [, second] = batch.tasks
+  await call('DELETE', `/tasks/${second.id}`)
+  const before = await events()
+  await importInto(embedded, file)
+  t.same((await events()).slice(before.length), [
+    { type: 'batch.extended', batch_id: batch.id, task_id: null, actor },
+  ])
+  const { items } = (await call('GET', '/events?types=batch.extended')).body
+  t.same(items[0].changes, [{ field: 'tasks', from: null, to: [second.id] }])
+})
+
 t.test('export and import with PostgreSQL', { skip }, async (t) => {
   const { newDatabase } = await startPostgres(t)
   const onPostgres = await serve(t, await newDatabase())

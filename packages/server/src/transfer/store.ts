@@ -94,7 +94,7 @@ export const prepareImport = async (transaction: StoreDb, eventDays: number) =>
 export async function recordTasks(transaction: StoreDb, rows: Row[], eventDays: number) {
   const extended: Record<string, string[]> = {}
   for (const { id, batch_id } of rows as (typeof tasks.$inferSelect)[]) {
-    if (batch_id === null) continue
+    if (batch_id == null) continue
     extended[batch_id.toLowerCase()] ??= []
     extended[batch_id.toLowerCase()]!.push(id.toLowerCase())
   }
