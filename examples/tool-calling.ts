@@ -1,12 +1,12 @@
 /**
- * A language model that uses the operations as tools. Errors in its calls are returned to it, and it corrects them.
+ * A language model that plans and works with the tools. Mistakes in its calls are returned to it, and it corrects them.
  * Needs the service at AKLP_URL, by default http://localhost:8001.
  *
- * To run without a model API, this example uses a script that makes typical errors. Replace `askModel` with a call of
+ * To run without a model API, this example uses a script that makes typical mistakes. Replace `askModel` with a call of
  * your model.
  */
 import { createClient } from '@aklp/task-client'
-import { callTool, type Tool, tools } from '@aklp/task-client/tools'
+import { instructions, type ListedTool, taskToolList } from '@aklp/task-client/tools'
 
 interface ToolCall {
   name: string
@@ -14,14 +14,16 @@ interface ToolCall {
   input: string
 }
 type Reply = { role: 'assistant'; text: string } | { role: 'assistant'; call: ToolCall }
-type Message = Reply | { role: 'user'; text: string } | { role: 'tool'; content: string; is_error: boolean }
+type Message = Reply | { role: 'system' | 'user'; text: string } | { role: 'tool'; content: string }
 
 const aklp = createClient({ baseUrl: process.env.AKLP_URL ?? 'http://localhost:8001' })
-// With a session, the model cannot create or list tasks of other sessions.
-const session = aklp.session(crypto.randomUUID())
+// The program decides about session and leases: the model has no ids to lose or to make up.
+const session = crypto.randomUUID()
+const tools = taskToolList(aklp, { session, worker: 'agent-1', holdLeases: true })
 
 const conversation: Message[] = [
-  { role: 'user', text: 'I want to learn about Pods. I know what they are already.' },
+  { role: 'system', text: instructions },
+  { role: 'user', text: 'I want to learn about Pods.' },
 ]
 while (true) {
   const reply = askModel(conversation, tools)
@@ -32,44 +34,41 @@ while (true) {
   }
   const { name, input } = reply.call
   console.log(`model calls ${name} ${input}`)
-  const result = await callTool(session, name, input)
-  console.log(`${result.is_error ? 'error' : 'result'}: ${result.content}\n`)
-  conversation.push({ role: 'tool', ...result })
+  const tool = tools.find((tool) => tool.name === name)
+  const result = tool ? await tool.execute(input) : { error: `There is no tool ${name}.` }
+  const content = JSON.stringify(result)
+  console.log(`${content}\n`)
+  conversation.push({ role: 'tool', content })
 }
 
 /** Takes the place of a language model: returns a text or a tool call for the conversation. */
-function askModel(conversation: Message[], tools: readonly Tool[]): Reply {
+function askModel(conversation: Message[], tools: readonly ListedTool[]): Reply {
   const results = conversation.filter((message) => message.role === 'tool')
-  const last = results.at(-1)?.content ?? ''
+  const last = JSON.parse(results.at(-1)?.content ?? '{}')
   const call = (name: string, input: unknown): Reply => {
     if (!tools.some((tool) => tool.name === name)) throw new Error(`Unknown tool ${name}`)
     return { role: 'assistant', call: { name, input: JSON.stringify(input) } }
   }
-  const titles = ['Understand what a Pod is', 'Create an nginx Pod']
-  const firstId = () => JSON.parse(results[1]!.content).tasks[0].id
+  const [learn, create] = ['Understand what a Pod is', 'Create an nginx Pod']
   switch (results.length) {
     case 0:
-      return call('createBatch', {
-        reason: 'Pods',
-        tasks: titles.map((name) => ({ name, priority: 'urgent' })),
-      })
+      return call('create_plan', { tasks: [{ key: 'learn', name: learn, priority: 'urgent' }] })
     case 1:
-      // The errors said "body.tasks[0].title: is required" and "body.tasks[0].priority: must be high, medium, low".
-      return call('createBatch', {
-        reason: 'Pods',
-        tasks: titles.map((title) => ({ title, priority: 'high' })),
+      // The error named both mistakes, and what was meant: "title" and "high".
+      return call('create_plan', {
+        tasks: [
+          { key: 'learn', title: learn, priority: 'high' },
+          { key: 'create', title: create, blocked_by: ['learn'] },
+        ],
       })
     case 2:
-      return call('updateTask', { task_id: firstId(), status: 'complete' })
-    case 3: {
-      const [, status] = /Did you mean (\w+)\?/.exec(last)!
-      return call('updateTask', { task_id: firstId(), status })
-    }
-    case 4:
-      return call('listTasks', { status: 'pending' })
-    default: {
-      const [next] = JSON.parse(last).items
-      return { role: 'assistant', text: `Your next step: ${next.title}` }
-    }
+      return call('next_task', {})
+    case 3:
+      return call('finish_task', {
+        task_id: last.task.id,
+        result: 'The learner knows what a Pod is.',
+      })
+    default:
+      return { role: 'assistant', text: `Your next step: ${last.next.task.title}` }
   }
 }

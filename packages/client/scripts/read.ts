@@ -124,7 +124,7 @@ function readOperation(
   const querySchema = readQuery(id, parameters)
   const body = raw.requestBody && resolve<Body>(document, raw.requestBody)
   const bodySchema = body?.content?.['application/json']?.schema
-  // The calls of tools.ts take the input apart again, and would not know which field goes where.
+  // A method has one parameter for them.
   if (querySchema && bodySchema) throw new Error(`${id} has query parameters and a body. Use one of them.`)
   const [property, ...otherProperties] = Object.entries(
     (bodySchema && resolve<Schema>(document, bodySchema).properties) ?? {},
@@ -190,7 +190,7 @@ function readQuery(id: string, parameters: Parameter[]): Schema | undefined {
 }
 
 /** The schema of an object with a property for each parameter. */
-export function objectOf(parameters: Parameter[]): Schema {
+function objectOf(parameters: Parameter[]): Schema {
   return {
     type: 'object',
     required: parameters.filter(({ required }) => required).map(({ name }) => name),

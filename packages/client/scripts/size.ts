@@ -18,6 +18,6 @@ function size(entry: string): number {
 
 const sdk = size('index')
 process.stdout.write(
-  `@aklp/task-client: ${sdk} of at most ${MAX_BYTES} bytes, minified and gzipped; the entry for tools: ${size('tools')} bytes\n`,
+  `@aklp/task-client: ${sdk} of at most ${MAX_BYTES} bytes, minified and gzipped; the entry for tools: ${size('tools/index')} bytes\n`,
 )
 if (sdk > MAX_BYTES) process.exitCode = 1

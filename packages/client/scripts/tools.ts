@@ -1,67 +1,31 @@
-/** Writes tools.ts: the operations as tools for a language model. */
-import { type Contract, type Operation, objectOf } from './read.js'
-import { mapSchema, resolve, type Schema } from './schemas.js'
+/** Writes tools.ts: the fields of the inputs, from which tools/table.ts makes the inputs of its tools. */
+import type { Contract } from './read.js'
+import { mapSchema, type Schema } from './schemas.js'
 
-/** @throws when two parameters or fields of an operation have the same name: a tool's input is one object. */
-export function writeTools({ document, operations }: Contract): string {
-  const tools = operations.map((operation) => ({
-    name: operation.id,
-    description: `${operation.summary}. ${operation.description}`,
-    // A tool's schema stands alone: references are replaced by what they refer to.
-    parameters: mapSchema(leanByDefault(inputOf(operation)), (schema) =>
-      resolve(document, schema as { $ref: string }),
-    ),
-  }))
-  return `import type { Tool } from '../tools.js'
-import type { ChangeOptions, CreateOptions } from '../transport.js'
-import type { Operations } from './operations.js'
+export function writeInputs({ schemas, operations }: Contract): string {
+  const inputs = reachable(
+    operations.flatMap(({ body, query }) => [body?.type ?? [], query?.type ?? []].flat()),
+  )
+  // A constant for each, so that a bundler leaves out the others.
+  const constants = inputs.map((name) => {
+    const { properties } = mapSchema(schemas[name]!, standalone)
+    return `export const ${name} = ${JSON.stringify(properties, null, 2)} as const\n`
+  })
+  return `/** The fields of each input, as JSON Schema. */\n${constants.join('\n')}`
 
-/** Every operation as a tool, named by its operationId. */
-export const tools: Tool[] = ${JSON.stringify(tools, null, 2)}
-
-/** The input comes from a model; the service validates it. */
-type Call = (client: Operations, input: any, options?: CreateOptions & ChangeOptions) => Promise<unknown>
-
-/** Calls the operation of a tool with the tool's input. */
-export const calls: Record<string, Call> = {
-${operations.map(writeCall).join('\n')}
-}
-`
-}
-
-/** The input of an operation as one object: the parameters of path and query, and the fields of the body. */
-function inputOf({ id, pathParameters, query, body }: Operation): Schema {
-  const parts: Schema[] = [objectOf(pathParameters), query?.schema ?? {}, body?.schema ?? {}]
-  const names = parts.flatMap(({ properties = {} }) => Object.keys(properties))
-  const twice = names.find((name, i) => names.indexOf(name) !== i)
-  if (twice) throw new Error(`Two parameters or fields of ${id} are named ${twice}. Rename one of them.`)
-  return {
-    type: 'object',
-    properties: Object.assign({}, ...parts.map(({ properties }) => properties)),
-    required: parts.flatMap(({ required = [] }) => required),
-    additionalProperties: false,
+  /** The objects among these schemas, and those that they refer to, in a fixed order. */
+  function reachable(names: string[]): string[] {
+    const found = new Set<string>()
+    const visit = (name: string) => {
+      const schema = schemas[name]
+      if (found.has(name) || !schema?.properties) return
+      found.add(name)
+      for (const [, next] of JSON.stringify(schema).matchAll(/"#\/components\/schemas\/(\w+)"/g)) visit(next!)
+    }
+    for (const name of names) visit(name)
+    return [...found].sort()
   }
 }
 
-/** The input with a default for `fields`: a model pays for each field with its context. */
-function leanByDefault(input: Schema): Schema {
-  const { fields, ...others } = input.properties!
-  if (fields?.['x-lean'] === undefined) return input
-  const description =
-    'The fields to return of each item; `id` is always included. Ask for others only when you need them.'
-  return {
-    ...input,
-    properties: { ...others, fields: { ...fields, description, default: fields['x-lean'] } },
-  }
-}
-
-function writeCall({ id, resource, method, pathParameters, query, body, list }: Operation): string {
-  const parameters = pathParameters.map(({ name }) => name)
-  const rest = query ? 'query' : 'body'
-  const taken = list ? [...parameters, list] : [...parameters, ...(query || body ? [`...${rest}`] : [])]
-  const lean = query?.schema.properties?.fields?.['x-lean'] as string[] | undefined
-  const last = lean ? `{ fields: ['${lean.join("', '")}'], ...${rest} }` : rest
-  const given = [...parameters, ...(list ? [list] : query || body ? [last] : [])]
-  const input = taken.length === 0 ? '_' : taken[0]!.startsWith('...') ? rest : `{ ${taken.join(', ')} }`
-  return `  ${id}: (client, ${input}, options) => client.${resource}.${method}(${[...given, 'options'].join(', ')}),`
-}
+/** Without examples, which a model would pay for, and without references: what they refer to has an entry of its own. */
+const standalone = ({ $ref, examples, ...schema }: Schema): Schema => schema

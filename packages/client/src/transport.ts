@@ -22,6 +22,8 @@ export interface CreateOptions extends RequestOptions {
    * step after a restart creates it once. By default each call has a random key, which covers its own retries.
    */
   idempotencyKey?: string | undefined
+  /** Called if the response is that of an earlier call with this `idempotencyKey`. */
+  onReplayed?: (() => void) | undefined
 }
 
 /** Options for calls that change or delete one task. */
@@ -149,6 +151,7 @@ export function createTransport(client: ClientOptions): { send: Send; open: Open
         throw new ConnectionError(call, error)
       })
       if (!response.ok) throw errorOf(response, text)
+      if (response.headers.has('idempotency-replayed')) options.onReplayed?.()
       if (response.status === 204) return undefined as T
       try {
         return JSON.parse(text)

@@ -14,7 +14,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { writeOperations } from '../scripts/operations.js'
 import { readContract } from '../scripts/read.js'
-import { writeTools } from '../scripts/tools.js'
+import { writeInputs } from '../scripts/tools.js'
 import { writeTypes } from '../scripts/types.js'
 
 const client = fileURLToPath(new URL('..', import.meta.url))
@@ -46,14 +46,14 @@ t.test('the document is not changed', async (t) => {
   const contract = changed(() => {})
   await writeTypes(contract)
   writeOperations(contract)
-  writeTools(contract)
+  writeInputs(contract)
   t.same(contract.document, document)
 })
 
-t.test('an alias of another operation is neither a method nor a tool', (t) => {
+t.test('an alias of another operation is no method', (t) => {
   const contract = changed(() => {})
   t.ok(document.paths['/v1/books/{book_id}'].put['x-alias-of'])
-  t.notMatch(writeOperations(contract) + writeTools(contract), /replace(?:Book)?\b/)
+  t.notMatch(writeOperations(contract) + writeInputs(contract), /replace(?:Book)?\b/)
   t.match(
     writeOperations(changed(({ paths }) => delete paths['/v1/books/{book_id}'].put['x-alias-of'])),
     'replace: (',
@@ -90,16 +90,6 @@ t.test('a schema with date-time fields that is used in requests and responses is
   await t.rejects(writeTypes(contract), {
     message: 'Book has date-time fields and is used in requests and responses. Use two schemas.',
   })
-})
-
-t.test('a parameter and a field with the same name are rejected', (t) => {
-  const contract = changed(({ components }) => {
-    components.schemas.BookUpdate.properties.book_id = { type: 'string' }
-  })
-  t.throws(() => writeTools(contract), {
-    message: 'Two parameters or fields of updateBook are named book_id. Rename one of them.',
-  })
-  t.end()
 })
 
 t.test('an operation with query parameters and a body is rejected', (t) => {

@@ -18,7 +18,7 @@ import {
   type TaskPatch,
   type WorkResult,
 } from '../src/index.js'
-import { callTool } from '../src/tools.js'
+import { type TaskTool, taskToolList, taskTools } from '../src/tools/index.js'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 declare function same<A, B>(equal: Equal<A, B>): void
@@ -189,8 +189,23 @@ export async function sessions() {
 
   // A session can be used as the operations.
   same<Session extends Operations ? true : false, true>(true)
-  await callTool(session, 'listTasks', {})
-  await callTool(aklp, 'listTasks', {})
+}
+
+export async function tools() {
+  const { next_task } = taskTools(aklp, { session: session_id, worker: 'agent-1', holdLeases: true })
+  same<typeof next_task, TaskTool>(true)
+  const listed = taskToolList(aklp).map(({ name, id, parameters, schema, execute }) => {
+    same<typeof name, typeof id>(true)
+    same<typeof parameters, typeof schema>(true)
+    return execute({}, { abortSignal: undefined })
+  })
+  await Promise.all(listed)
+  // @ts-expect-error not a tool
+  taskTools(aklp).delete_task
+  // @ts-expect-error the id of a session, not a session
+  taskTools(aklp, { session })
+  // @ts-expect-error a session would not know its id
+  taskTools(session)
 }
 
 export async function working() {

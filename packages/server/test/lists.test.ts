@@ -139,6 +139,8 @@ onEachDatabase(async (t, { call, plan, clear, database }) => {
       [{ ready: 'false', status: 'pending' }, 'b'],
       [{ claimed_by: 'agent-1' }, 'd'],
       [{ claimed_by: 'agent' }, ''],
+      [{ ids: `${tasks[2].id},${tasks[0].id.toUpperCase()},${randomUUID()}` }, 'a c'],
+      [{ ids: `${tasks[2].id},${tasks[0].id}`, status: 'completed' }, 'c'],
       [{ due_before: '2026-01-02' }, 'a'],
       [{ due_before: '2026-01-02T00:00:00.001' }, 'a c'],
       [{ due_after: '2026-01-01' }, 'c d'],
@@ -203,6 +205,17 @@ onEachDatabase(async (t, { call, plan, clear, database }) => {
     const { id, session_id } = await plan([{ title: 'a' }])
     for (const scope of [{ session_id }, { batch_id: id }] as Record<string, string>[])
       t.equal((await list({ q: 'a', ready: 'true', ...scope })).total, 1)
+  })
+
+  await t.test('ids finds tasks of several sessions, without naming one', async (t) => {
+    const [one, two] = [await plan([{ title: 'a' }]), await plan([{ title: 'b' }])]
+    t.equal(await titles({ ids: `${two.tasks[0].id},${one.tasks[0].id}` }), 'a b')
+    const many = Array.from({ length: 101 }, () => randomUUID()).join(',')
+    t.match(await refused({ ids: many }), {
+      status: 422,
+      errors: [{ path: 'ids', message: /1 to 100 items/ }],
+    })
+    t.match(await refused({ ids: 'a' }), { status: 422, errors: [{ path: 'ids[0]' }] })
   })
 
   await t.test('fields returns these and the id, of tasks, batches and sessions', async (t) => {

@@ -1961,6 +1961,12 @@ export interface ListTasksQuery {
      * Format: uuid
      */
     batch_id?: string;
+    /**
+     * Only tasks with one of these ids, separated by commas; up to 100.
+     *     @minItems 1
+     *     @maxItems 100
+     */
+    ids?: string[];
     /** With `true`, only tasks that can be claimed now; with `false`, only others. Requires `session_id` or `batch_id`. */
     ready?: boolean;
     /**

@@ -38,14 +38,14 @@ export function needsScan(request: FastifyRequest): void {
 export const MOST_ROWS = 1000
 
 /**
- * The load of a list: a scan, unless it is limited to sessions or to a batch and its page is among the first rows. Whether these
+ * The load of a list: a scan, unless it is limited to sessions, a batch or ids and its page is among the first rows. Whether these
  * have more than {@link MOST_ROWS} is not known yet. A search is a scan: with 100 words in 1000 long tasks, it takes seconds.
  */
 export function loadOfList({ query, caller }: FastifyRequest): Load {
   // Not validated yet when admission looks for the first time.
-  const { session_id, batch_id, q, page = 1, limit = 10 } = query as Record<string, string | undefined>
+  const { session_id, batch_id, ids, q, page = 1, limit = 10 } = query as Record<string, string | undefined>
   if (q !== undefined) return 'scan'
-  if ((session_id ?? batch_id ?? caller.sessions) === undefined) return 'scan'
+  if ((session_id ?? batch_id ?? ids ?? caller.sessions) === undefined) return 'scan'
   return Number(page) * Number(limit) > MOST_ROWS ? 'scan' : 'ordinary'
 }
 

@@ -4,7 +4,7 @@ import { type Json, jsonObject, toJson } from '../db/json.js'
 import type { Caller } from './caller.js'
 import { fromCursor, type Position, toCursor } from './cursor.js'
 import { validationError } from './problem.js'
-import { Defaulted, LEAN, ListOf, ref } from './schemas.js'
+import { Defaulted, ListOf, ref } from './schemas.js'
 import type { Synonyms } from './suggest.js'
 
 const MAX_INTEGER = 2 ** 31 - 1
@@ -39,16 +39,11 @@ export const pageParameters = {
   ),
 }
 
-/**
- * The parameter for the fields of the items: `id` is always among them.
- *
- * @param lean The fields that a model needs most, for its tools.
- */
-export const fieldsParameter = <T extends string>(names: readonly T[], lean: readonly T[]) =>
+/** The parameter for the fields of the items, such as these: `id` is always among them. */
+export const fieldsParameter = <T extends string>(names: readonly T[], some: readonly T[]) =>
   Type.Optional(
     ListOf(names, {
-      description: `The fields to return of each item, separated by commas, such as \`${lean}\`; \`id\` is always included. By default all. Ask only for what you need: responses get much smaller.`,
-      [LEAN]: lean,
+      description: `The fields to return of each item, separated by commas, such as \`${some}\`; \`id\` is always included. By default all. Ask only for what you need: responses get much smaller.`,
     }),
   )
 

@@ -17,9 +17,6 @@ export const refOrNull = <T extends TSchema>(schema: T) =>
 export const OneOf = <const T extends readonly string[]>(values: T, options: object = {}) =>
   Type.Unsafe<T[number]>({ type: 'string', enum: [...values], ...options })
 
-/** Names the values of a list that the tools for models send by default. */
-export const LEAN = 'x-lean'
-
 /** Some of these strings in a query, separated by commas. */
 export const ListOf = <const T extends readonly string[]>(values: T, options: object = {}) =>
   Type.Array(OneOf(values), {

@@ -8,7 +8,6 @@ import { Ajv, type ErrorObject } from 'ajv'
 import type { FastifyInstance } from 'fastify'
 import { formatMessages, formats } from './formats.js'
 import { FREE_FORM, type FreeForm, freeFormMistake } from './free-form.js'
-import { LEAN } from './schemas.js'
 import { type Synonyms, suggest } from './suggest.js'
 import { type Components, createTrim, givenLength, type Unknown } from './trim.js'
 
@@ -61,7 +60,6 @@ export function createCompiler(components: TSchema[], synonyms: Synonyms = {}): 
     // The types of TypeBox keep the schemas valid. Compiling the schema of schemas would take longer than compiling them.
     meta: false,
     validateSchema: false,
-    keywords: [LEAN],
   })
   ajv.addKeyword({
     keyword: FREE_FORM,
@@ -249,7 +247,6 @@ const annotations = new Set([
   'examples',
   'properties',
   'items',
-  LEAN,
 ])
 
 /** Throws when a schema could reject a value without a message for it. */

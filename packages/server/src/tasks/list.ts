@@ -18,6 +18,8 @@ import { TASK_FIELDS, type Task, type TaskListQuery } from './schemas.js'
 interface Values extends Visible {
   session_id?: string | undefined
   batch_id?: string | undefined
+  /** Ids, as an array of PostgreSQL. */
+  ids?: string | undefined
   /** One status, which an index finds. */
   status?: string | undefined
   /** Several, as an array of PostgreSQL. */
@@ -64,6 +66,7 @@ const indexed = ($: Placeholders) =>
   and(
     $.session_id && eq(tasks.session_id, $.session_id),
     $.batch_id && eq(tasks.batch_id, $.batch_id),
+    $.ids && sql`${tasks.id} = any(${$.ids}::uuid[])`,
     isOwn(tasks.session_id, $.own_sessions),
   )
 
@@ -137,6 +140,7 @@ const isCommon = ($: Placeholders, shape: Shape) => {
   const { fields, ready } = JSON.parse(shape) as Chosen
   const rare = [
     $.batch_id,
+    $.ids,
     $.statuses,
     $.priorities,
     $.claimed_by,
@@ -217,11 +221,12 @@ const run =
 
 const valuesOf = (
   caller: Caller,
-  { status, priority, session_id, batch_id, claimed_by, page, limit, ...query }: TaskListQuery,
+  { status, priority, session_id, batch_id, ids, claimed_by, page, limit, ...query }: TaskListQuery,
   after?: Position,
 ): Values => ({
   session_id,
   batch_id,
+  ids: ids && `{${ids}}`,
   claimed_by,
   ...(status?.length === 1 ? { status: status[0] } : { statuses: status && `{${status}}` }),
   priorities: priority && `{${priority}}`,

@@ -343,6 +343,9 @@ export const TaskFieldsPage = FieldsPageOf(Task)
 
 export const TASK_FIELDS = Object.keys(Task.properties) as (keyof Task)[]
 
+/** Most ids that a list is limited to: those of a page. */
+const MAX_IDS = 100
+
 const moment = (description: string) =>
   Type.Optional(Type.String({ format: 'date-time', description: `${description} RFC 3339, or a date.` }))
 
@@ -361,6 +364,13 @@ export const TaskListQuery = Strict({
   ),
   session_id: Type.Optional(UuidFilter('Only tasks of this session.')),
   batch_id: Type.Optional(UuidFilter('Only tasks of this batch.')),
+  ids: Type.Optional(
+    Type.Array(UuidFilter('The id of a task.'), {
+      minItems: 1,
+      maxItems: MAX_IDS,
+      description: `Only tasks with one of these ids, separated by commas; up to ${MAX_IDS}.`,
+    }),
+  ),
   ready: Type.Optional(
     Type.Boolean({
       description:
