@@ -60,7 +60,7 @@ t.test('the nine tools are in one order, and their schemas need nothing else', (
     t.match(parameters, { type: 'object', properties: Object, required: Array, additionalProperties: false })
     t.notMatch(JSON.stringify(parameters), /\$ref|"x-|examples/)
     t.equal(schema, parameters)
-    t.equal(inputSchema['~standard'].jsonSchema.input(), parameters)
+    t.same(inputSchema['~standard'].jsonSchema.input(), parameters)
     t.equal(strict, false)
     t.ok(instructions.includes(name), `${name} is in the instructions`)
   }

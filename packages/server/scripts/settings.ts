@@ -30,6 +30,7 @@ const korean: Record<keyof Config, string> = {
   CORS_ORIGINS: '서비스를 호출할 수 있는 웹 페이지의 출처. 쉼표로 구분합니다. 예: `https://app.example.com`.',
   TRUSTED_PROXIES: '`X-Forwarded-For`를 신뢰할 프록시의 주소나 대역. 쉼표로 구분합니다. 예: `10.0.0.0/8`.',
   DOCS: '`/docs`와 `/openapi.json` 제공 여부. API 키 없이 볼 수 있습니다.',
+  MCP: '모델용 도구를 `/mcp`에서 MCP(Model Context Protocol)로 제공할지 여부.',
   METRICS: 'Prometheus용 `/metrics` 제공 여부. API 키 없이 볼 수 있습니다.',
   OTEL_EXPORTER_OTLP_ENDPOINT:
     '트레이스를 OTLP/HTTP로 받을 OpenTelemetry 컬렉터의 URL. 예: `http://collector:4318`. 설정하지 않으면 트레이스를 보내지 않습니다.',

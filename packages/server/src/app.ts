@@ -62,6 +62,7 @@ import { limitUnread } from './http/unread.js'
 import { validateStrictly } from './http/validation.js'
 import { version } from './http/version.js'
 import { createIdempotency } from './idempotency/record.js'
+import { mcpRoute } from './mcp/route.js'
 import { restoreRoutes } from './restore/routes.js'
 import { restoreComponents } from './restore/schemas.js'
 import { createRestoreStore } from './restore/store.js'
@@ -101,6 +102,8 @@ export interface ServiceOptions {
   docs: boolean
   /** Whether to serve /metrics. */
   metrics: boolean
+  /** Whether to serve /mcp. */
+  mcp: boolean
   /** The base URL of a collector that takes OTLP over HTTP. Without it, there are no traces. */
   traceEndpoint?: string
 }
@@ -224,63 +227,71 @@ export async function buildApp({
       maxAge: metricsMaxAge,
     })
   }
-  await app.register(
-    async (api) => {
-      await api.register(authenticate, options.authentication)
-      await api.register(rejectConditions)
-      // An operation without query parameters rejects them: a misspelt filter must not act on everything.
-      api.addHook('onRoute', (route) => {
-        route.schema = { querystring: Strict({}), ...route.schema }
+  await app.register(async (guarded) => {
+    await guarded.register(authenticate, options.authentication)
+    await guarded.register(apiRoutes, { prefix: '/api/v1' })
+    if (options.mcp) {
+      await guarded.register(mcpRoute, {
+        origins: options.corsOrigins,
+        timeout: options.requestTimeout,
+        inject: (request) => app.inject(request),
       })
-      await api.register(admission, { gate, observe: tracing?.database })
-      // The stores return JSON.
-      api.addHook('onRequest', (_request, reply, done) => {
-        reply.type(JSON_TYPE)
-        done()
-      })
-      api.setErrorHandler<FastifyError>((error, request, reply) =>
-        handleError(explainRule(error, request.body) as FastifyError, request, reply),
-      )
-      if (options.eventDays === 0) rejectNotes(api)
-      const idempotency = createIdempotency(database.db, options.idempotencyKeyDays)
-      const record = createRecorder(options.eventDays)
-      const tasks = createTaskStore(database.db, idempotency, record)
-      await api.register(taskRoutes, { prefix: '/tasks', store: tasks, metrics })
-      await api.register(claimRoutes, {
-        prefix: '/tasks',
-        store: createClaimStore(database.db, idempotency, record),
-        tasks,
-        metrics,
-      })
-      await api.register(batchRoutes, {
-        prefix: '/batches',
-        store: createBatchStore(database.db, idempotency, record),
-        metrics,
-      })
-      const areKept = options.eventDays > 0
-      await api.register(restoreRoutes, {
-        prefix: '/tasks',
-        store: createRestoreStore(database.db, record),
-        areKept,
-      })
-      await api.register(eventRoutes, {
-        prefix: '/events',
-        feed,
-        follower,
-        admit: (load, read) => gate.run(load, read),
-        heartbeat,
-        areKept,
-      })
-      await api.register(sessionRoutes, {
-        prefix: '/sessions',
-        store: createSessionStore(database.db),
-      })
-    },
-    { prefix: '/api/v1' },
-  )
+    }
+  })
   rejectOtherMethods()
   await app.ready()
   return app
+
+  async function apiRoutes(api: FastifyInstance) {
+    await api.register(rejectConditions)
+    // An operation without query parameters rejects them: a misspelt filter must not act on everything.
+    api.addHook('onRoute', (route) => {
+      route.schema = { querystring: Strict({}), ...route.schema }
+    })
+    await api.register(admission, { gate, observe: tracing?.database })
+    // The stores return JSON.
+    api.addHook('onRequest', (_request, reply, done) => {
+      reply.type(JSON_TYPE)
+      done()
+    })
+    api.setErrorHandler<FastifyError>((error, request, reply) =>
+      handleError(explainRule(error, request.body) as FastifyError, request, reply),
+    )
+    if (options.eventDays === 0) rejectNotes(api)
+    const idempotency = createIdempotency(database.db, options.idempotencyKeyDays)
+    const record = createRecorder(options.eventDays)
+    const tasks = createTaskStore(database.db, idempotency, record)
+    await api.register(taskRoutes, { prefix: '/tasks', store: tasks, metrics })
+    await api.register(claimRoutes, {
+      prefix: '/tasks',
+      store: createClaimStore(database.db, idempotency, record),
+      tasks,
+      metrics,
+    })
+    await api.register(batchRoutes, {
+      prefix: '/batches',
+      store: createBatchStore(database.db, idempotency, record),
+      metrics,
+    })
+    const areKept = options.eventDays > 0
+    await api.register(restoreRoutes, {
+      prefix: '/tasks',
+      store: createRestoreStore(database.db, record),
+      areKept,
+    })
+    await api.register(eventRoutes, {
+      prefix: '/events',
+      feed,
+      follower,
+      admit: (load, read) => gate.run(load, read),
+      heartbeat,
+      areKept,
+    })
+    await api.register(sessionRoutes, {
+      prefix: '/sessions',
+      store: createSessionStore(database.db),
+    })
+  }
 }
 
 /** Responses are JSON already, or small. */

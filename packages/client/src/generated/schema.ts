@@ -1849,7 +1849,7 @@ export interface Problem {
      * @example validation_error
      * @enum {string}
      */
-    error_code: "bad_request" | "invalid_json" | "empty_body" | "unauthorized" | "forbidden" | "task_not_found" | "batch_not_found" | "events_off" | "route_not_found" | "method_not_allowed" | "request_timeout" | "idempotency_in_progress" | "task_blocked" | "task_claimed" | "task_completed" | "lease_lost" | "events_expired" | "task_changed" | "body_too_large" | "unsupported_media_type" | "expectation_failed" | "host_not_allowed" | "validation_error" | "dependency_cycle" | "idempotency_key_reused" | "answer_too_large" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "issuer_unavailable" | "overloaded" | "shutting_down" | "timeout";
+    error_code: "bad_request" | "invalid_json" | "empty_body" | "unauthorized" | "forbidden" | "task_not_found" | "batch_not_found" | "events_off" | "route_not_found" | "method_not_allowed" | "request_timeout" | "idempotency_in_progress" | "task_blocked" | "task_claimed" | "task_completed" | "lease_lost" | "events_expired" | "task_changed" | "body_too_large" | "unsupported_media_type" | "expectation_failed" | "origin_not_allowed" | "host_not_allowed" | "validation_error" | "dependency_cycle" | "idempotency_key_reused" | "answer_too_large" | "rate_limited" | "headers_too_large" | "internal_error" | "database_unavailable" | "issuer_unavailable" | "overloaded" | "shutting_down" | "timeout";
     /**
      * The id of the request in the logs; also in the `X-Request-ID` header.
      * @example 019b0f3e-7c00-7000-8000-00000000000f

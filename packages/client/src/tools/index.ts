@@ -19,6 +19,11 @@ export interface ToolOptions {
   /** The session of the agent, a UUID. The tools then have no `session_id`, and reach no task of another session. */
   session?: string | undefined
   /**
+   * Whether the tools keep their `session_id`, also with `session`, for a list that is the same for everybody. The model can leave
+   * it out, and no other session is accepted. `false` by default.
+   */
+  offerSession?: boolean | undefined
+  /**
    * The name under which tasks are claimed, 1 to 128 characters: unique among the agents that work on the plan, and the same
    * after a restart, so that the agent gets back the task that it held. A made-up one by default.
    */
@@ -59,7 +64,10 @@ export interface InputSchema {
     readonly validate: (
       value: unknown,
     ) => { value: Record<string, unknown> } | { issues: { message: string; path: (string | number)[] }[] }
-    readonly jsonSchema: { readonly input: () => ObjectSchema; readonly output: () => ObjectSchema }
+    readonly jsonSchema: {
+      readonly input: () => Record<string, unknown>
+      readonly output: () => Record<string, unknown>
+    }
     readonly types?: { readonly input: Record<string, unknown>; readonly output: Record<string, unknown> }
   }
 }
@@ -145,8 +153,11 @@ export const instructions = `A task list that survives lost context, restarts an
 update_task with the token keeps a long task reserved, release_task gives one back, extend_plan adds what turned up, get_task and list_tasks read. If an answer was lost, make the same call again: nothing is done twice.`
 
 /** The input without what the program decides. */
-function offered({ schema }: ToolDefinition, { session, holdLeases }: ToolOptions): ObjectSchema {
-  const hidden = [...(session ? ['session_id'] : []), ...(holdLeases ? ['token'] : [])]
+function offered(
+  { schema }: ToolDefinition,
+  { session, offerSession, holdLeases }: ToolOptions,
+): ObjectSchema {
+  const hidden = [...(session && !offerSession ? ['session_id'] : []), ...(holdLeases ? ['token'] : [])]
   if (hidden.length === 0) return schema
   const isShown = (name: string) => !hidden.includes(name)
   return {
@@ -177,6 +188,8 @@ async function run(
       ),
     }
   const { session_id = context.session_id, ...rest } = input as { session_id?: string }
+  if (context.session_id && session_id?.toLowerCase() !== context.session_id.toLowerCase())
+    return { error: `Another session is configured. Leave session_id out and call ${name} again.` }
   try {
     return await run({ ...context, session_id }, rest as never)
   } catch (error) {
@@ -206,7 +219,7 @@ const standard = (name: string, schema: ObjectSchema): InputSchema => ({
         ? { issues: issues.map(({ path, message }) => ({ path, message: `${message} (${name})` })) }
         : { value: input as Record<string, unknown> }
     },
-    jsonSchema: { input: () => schema, output: () => schema },
+    jsonSchema: { input: () => ({ ...schema }), output: () => ({ ...schema }) },
   },
 })
 

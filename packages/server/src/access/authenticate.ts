@@ -7,6 +7,13 @@ import { type ApiKey, createKeyring } from './keys.js'
 import { type Allowance, createLimit } from './rate-limit.js'
 import { createTokens, InvalidToken, type Issuer } from './tokens.js'
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** With `any`, the route needs a key or token, but no scope: the calls that it makes with it need theirs. */
+    scope?: 'any'
+  }
+}
+
 export interface AuthenticateOptions {
   /** The keys that are accepted. Without any, and without an issuer, every caller is let in. */
   keys: readonly ApiKey[]
@@ -54,7 +61,8 @@ export const authenticate = fp<AuthenticateOptions>(
       const admit = (caller: Caller) => {
         request.caller = caller
         const error = count(caller.name, reply)
-        done(error ?? (caller.scopes.includes(scope) ? undefined : forbidden(scope)))
+        const isAllowed = request.routeOptions.config.scope === 'any' || caller.scopes.includes(scope)
+        done(error ?? (isAllowed ? undefined : forbidden(scope)))
       }
       const reject = (detail?: string) => {
         const allowance = failures(request.ip)

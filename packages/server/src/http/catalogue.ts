@@ -130,6 +130,12 @@ export const catalogue = {
     detail:
       'The service supports only `100-continue` in the header `Expect`. Send the request again without this header.',
   },
+  origin_not_allowed: {
+    status: 403,
+    title: 'The origin is not allowed',
+    detail:
+      'Web pages of this origin cannot use `/mcp` (DNS rebinding). To allow them, add the origin to `CORS_ORIGINS`. Programs send no header `Origin`.',
+  },
   host_not_allowed: {
     status: 421,
     title: 'The host is not allowed',

@@ -116,6 +116,7 @@ export function serviceOptions(config: Config): ServiceOptions {
     eventDays: config.EVENT_DAYS,
     docs: config.DOCS === 'on',
     metrics: config.METRICS === 'on',
+    mcp: config.MCP === 'on',
     ...(OTEL_EXPORTER_OTLP_ENDPOINT !== undefined && { traceEndpoint: OTEL_EXPORTER_OTLP_ENDPOINT }),
   }
 }

@@ -1,4 +1,4 @@
-/** The service as a Fastify plugin, mounted at a prefix of another server. */
+/** The service in another program: as a Fastify plugin, mounted at a prefix of its server, or on a port of its own. */
 
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -7,6 +7,7 @@ import { openDatabase } from '../db/open.js'
 import { suggest } from '../http/suggest.js'
 import {
   assertAuthConfigured,
+  assertNotExposed,
   ConfigError,
   databaseOptions,
   didYouMean,
@@ -22,6 +23,41 @@ export interface TaskServiceOptions {
    * the server reaches the tasks. The environment is not read; pass `process.env` to use it.
    */
   settings?: { [Name in keyof Config]?: string } | NodeJS.ProcessEnv
+}
+
+/** A service on a port of this machine. */
+export interface RunningService {
+  /** Its URL, such as `http://127.0.0.1:8001`. */
+  url: string
+  /** Stops it, after the requests in flight. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts the service in this process and listens, on 127.0.0.1:8001 by default. It logs nothing and handles no signals. Fails if a
+ * setting is invalid or unknown, or if the database cannot be opened.
+ *
+ * @param settings The settings as strings, under the names of their environment variables. The environment is not read.
+ * @example
+ * const { url, close } = await startService({ DATABASE_URL: 'file:tasks', PORT: '0' })
+ */
+export async function startService(
+  settings: NonNullable<TaskServiceOptions['settings']> = {},
+): Promise<RunningService> {
+  const config = loadConfig(settings)
+  assertNotExposed(config)
+  const database = await openDatabase(config.DATABASE_URL, databaseOptions(config))
+  const app = await buildApp({ ...serviceOptions(config), database })
+  const close = async () => {
+    await app.close()
+    await database.close()
+  }
+  try {
+    return { url: await app.listen({ host: config.HOST, port: config.PORT }), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
 }
 
 /** Those of the plugin, and those that Fastify takes for every plugin. */

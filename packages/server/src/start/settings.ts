@@ -126,6 +126,12 @@ export const Config = Type.Object({
       description: 'Whether to serve `/metrics` for Prometheus. It requires no key.',
     }),
   ),
+  MCP: Defaulted(
+    OneOf(['on', 'off'], {
+      default: 'on',
+      description: 'Whether to serve the tools for models at `/mcp`, over the Model Context Protocol.',
+    }),
+  ),
   OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
     Type.String({
       format: 'http-url',
