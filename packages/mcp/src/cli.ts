@@ -54,7 +54,10 @@ async function main() {
     onerror: (error) => print(error.message),
   })
 
+  let isStopping = false
   const stop = async () => {
+    if (isStopping) return
+    isStopping = true
     await server.close()
     await service?.close()
     project.close()
