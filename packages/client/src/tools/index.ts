@@ -126,7 +126,7 @@ export function taskToolList(client: Client, options: ToolOptions = {}): ListedT
       description,
       parameters: schema,
       schema,
-      inputSchema: standard(name, schema),
+      inputSchema: standard(schema),
       annotations,
       strict: false,
       execute: (input, context) => {
@@ -208,16 +208,14 @@ function parse(input: unknown): unknown {
   }
 }
 
-const standard = (name: string, schema: ObjectSchema): InputSchema => ({
+const standard = (schema: ObjectSchema): InputSchema => ({
   '~standard': {
     version: 1,
     vendor: '@aklp/task-client',
     validate: (value) => {
       const input = withoutNulls(schema, value)
       const issues = check(schema, input)
-      return issues.length > 0
-        ? { issues: issues.map(({ path, message }) => ({ path, message: `${message} (${name})` })) }
-        : { value: input as Record<string, unknown> }
+      return issues.length > 0 ? { issues } : { value: input as Record<string, unknown> }
     },
     jsonSchema: { input: () => ({ ...schema }), output: () => ({ ...schema }) },
   },

@@ -22,10 +22,12 @@ export interface ToolAnnotations {
 }
 
 export interface ObjectSchema extends JsonSchema {
-  readonly type: 'object'
-  readonly properties: Readonly<Record<string, JsonSchema>>
-  readonly required: readonly string[]
-  readonly additionalProperties: false
+  type: 'object'
+  properties: Record<string, JsonSchema>
+  required: string[]
+  // It is false. OpenAI Agents has true as its only type where fields are optional.
+  // biome-ignore lint/suspicious/noExplicitAny: frameworks differ in the type
+  additionalProperties: any
 }
 
 export interface ToolDefinition {
