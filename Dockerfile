@@ -6,9 +6,13 @@ WORKDIR /src
 # Before the sources, so that a change of the sources does not invalidate the layer of the dependencies.
 COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
 COPY patches patches
+COPY packages/client/package.json packages/client/
+COPY packages/mcp/package.json packages/mcp/
 COPY packages/server/package.json packages/server/
-RUN npx --yes pnpm@12 install --frozen-lockfile --filter @aklp/task-server
+RUN npx --yes pnpm@12 install --frozen-lockfile --filter @aklp/task-server...
 COPY tsconfig.base.json ./
+COPY packages/client packages/client
+COPY packages/mcp packages/mcp
 COPY packages/server packages/server
 RUN node_modules/.bin/tsx packages/server/scripts/vendor-postgres.ts \
   && node_modules/.bin/tsc -b packages/server \

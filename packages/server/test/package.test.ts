@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,6 +8,7 @@ import { build, newFolder, send, startServer } from './process.js'
 
 const server = fileURLToPath(new URL('..', import.meta.url))
 const client = join(server, '../client')
+const mcp = join(server, '../mcp')
 const { version } = JSON.parse(readFileSync(join(server, 'package.json'), 'utf8'))
 
 async function run(program: string, input: string[], cwd: string): Promise<string> {
@@ -24,15 +25,16 @@ t.test('the packed packages, installed by npm in an empty project', async (t) =>
   const project = join(newFolder(t), 'project')
   mkdirSync(project)
   const pack = async (folder: string) => {
+    // As it is published: pnpm replaces `workspace:` by versions.
     const packed = await run(
-      'npm',
-      ['pack', '--ignore-scripts', '--json', '--pack-destination', project],
+      'npx',
+      ['--yes', 'pnpm@12', 'pack', '--config.ignore-scripts=true', '--json', '--pack-destination', project],
       folder,
     )
-    const [{ filename, files }] = JSON.parse(packed)
-    return { tarball: join(project, filename), names: files.map(({ path }: { path: string }) => path) }
+    const { filename, files } = JSON.parse(packed)
+    return { tarball: filename as string, names: files.map(({ path }: { path: string }) => path) }
   }
-  const [packedServer, packedClient] = [await pack(server), await pack(client)]
+  const [packedServer, packedClient, packedMcp] = [await pack(server), await pack(client), await pack(mcp)]
 
   await t.test('the server package contains the files that it needs and no others', async (t) => {
     for (const name of packedServer.names)
@@ -53,7 +55,13 @@ t.test('the packed packages, installed by npm in an empty project', async (t) =>
   writeFileSync(join(project, 'package.json'), '{"private": true, "type": "module"}')
   await run(
     'npm',
-    ['install', '--no-audit', '--no-fund', '--prefer-offline', packedServer.tarball, packedClient.tarball],
+    [
+      'install',
+      '--no-audit',
+      '--no-fund',
+      '--prefer-offline',
+      ...[packedServer, packedClient, packedMcp].map(({ tarball }) => tarball),
+    ],
     project,
   )
   const installed = join(project, 'node_modules/@aklp/task-server')
@@ -86,6 +94,39 @@ t.test('the packed packages, installed by npm in an empty project', async (t) =>
     )
     t.equal((await run(process.execPath, ['agent.js', baseUrl], project)).trim(), '2')
     t.equal((await fetch(`${baseUrl}/docs`)).status, 200)
+  })
+
+  await t.test('the MCP package contains the files that it needs and no others', async (t) => {
+    for (const name of packedMcp.names)
+      t.match(name, /^(dist|src)\/.*\.(js|ts|map)$|^(package\.json|README\.md|LICENSE)$/)
+    for (const name of ['dist/cli.js', 'dist/index.js', 'dist/index.d.ts', 'README.md', 'LICENSE'])
+      t.ok(packedMcp.names.includes(name), name)
+  })
+
+  await t.test('an agent works over /mcp of the service, and over stdio with one of its own', async (t) => {
+    const service = startServer(t, {}, { folder: newFolder(t), entry: join(installed, 'dist/start/cli.js') })
+    const url = await service.listening()
+    const body = (method: string, params: object) => JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
+    const created = { name: 'create_plan', arguments: { tasks: [{ key: 'a', title: 'a' }] } }
+    const response = await fetch(`${url}/mcp?session_id=550e8400-e29b-41d4-a716-446655440001`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+      body: body('tools/call', created),
+    })
+    t.match(await response.text(), 'batch_id')
+
+    const lines = await new Promise<string>((resolve, reject) => {
+      const child = spawn(join(project, 'node_modules/.bin/aklp-task-mcp'), [], { cwd: project })
+      let output = ''
+      child.stderr.on('data', (text) => reject(new Error(String(text))))
+      child.stdout.on('data', (text) => {
+        output += text
+        if (output.includes('batch_id')) child.stdin.end()
+      })
+      child.once('exit', () => resolve(output))
+      child.stdin.write(`${body('tools/call', created)}\n`)
+    })
+    t.match(lines, 'batch_id')
   })
 
   await t.test(
