@@ -25,6 +25,8 @@ const linked = [
   'SECURITY.md',
   'CHANGELOG.md',
   'deploy/README.md',
+  'packages/client/README.md',
+  'packages/mcp/README.md',
   'packages/server/README.md',
 ]
 
