@@ -356,7 +356,8 @@ t.test('mistakes come back as a sentence with the allowed values, the near one a
   const { tasks } = await call('create_plan', { tasks: chain('a', 'b') })
   const [task_id, blocked] = tasks.map(({ id }: { id: string }) => id)
   const token = randomUUID()
-  const foreign = (await aklp.tasks.create({ title: 'foreign', session_id: randomUUID() })).id
+  const elsewhere = await aklp.batches.create({ session_id: randomUUID(), tasks: [{ title: 'foreign' }] })
+  const foreign = elsewhere.tasks[0]!.id
   const calls: [string, unknown, RegExp][] = [
     [
       'resume',
@@ -418,6 +419,8 @@ t.test('mistakes come back as a sentence with the allowed values, the near one a
       /^The task waits for tasks that are not completed: a \(a\)\. Nothing was changed\. Finish those first: call next_task\.$/,
     ],
     ['next_task', { task_id: foreign }, /^The task belongs to another session\./],
+    ['next_task', { batch_id: elsewhere.id }, /^No plan has this batch_id in this session\./],
+    ['extend_plan', { tasks: chain('z'), batch_id: elsewhere.id }, /^No plan has this batch_id/],
     ['next_task', { batch_id: randomUUID() }, /^No plan has this batch_id in this session\./],
     ['finish_task', { task_id, result: 'ok' }, /^token is required\./],
     ['finish_task', { task_id, token, result: '' }, /^result must have 1 to 4000 characters, not 0\./],

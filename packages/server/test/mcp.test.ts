@@ -1,5 +1,6 @@
 /** The route /mcp: the same keys, scopes, limits and checks as every call. What the tools do is tested in packages/mcp. */
 import { randomUUID } from 'node:crypto'
+import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { hashKey, makeKey } from '../src/access/keys.js'
 import { openDatabase } from '../src/db/open.js'
@@ -73,7 +74,7 @@ t.test('a session and a worker in the URL are those of the agent', async (t) => 
   t.match(await call(api, toolCall('resume', { session_id: randomUUID() }), {}, query), {
     error: /Another session/,
   })
-  t.match(await call(api, toolCall('resume', { session_id })), { worker: 'anonymous@127.0.0.1' })
+  t.match(await call(api, toolCall('resume', { session_id })), { worker: /^anonymous-[0-9a-f]{6}$/ })
   t.match(await call(api, toolCall('resume')), { error: /^session_id is required/ })
   t.match(await send(api, toolCall('resume'), {}, '?session=1'), {
     status: 422,
@@ -103,7 +104,7 @@ t.test('calls run under the key of the request, with its scopes and sessions', a
 
   t.match(
     await call(api, toolCall('resume'), as('bound')),
-    { session_id: own, worker: 'key:bound@127.0.0.1' },
+    { session_id: own, worker: /^key:bound-[0-9a-f]{6}$/ },
     'its only session',
   )
   t.match(await call(api, toolCall('get_task', { task_id: plan.tasks[0].id }), as('bound')), {
@@ -131,9 +132,15 @@ t.test('requests to /mcp count, and so do the calls of its tools', async (t) => 
 })
 
 t.test('a tool call and its calls of the API have one request id', async (t) => {
-  const api = await serve(t)
-  const { headers } = await send(api, toolCall('resume', { session_id }), { 'x-request-id': 'r-1' })
-  t.equal(headers['x-request-id'], 'r-1')
+  const lines: string[] = []
+  const logger = pino({}, { write: (line) => void lines.push(line) })
+  const api = await serveOn(database, t, {}, logger)
+  await send(api, toolCall('resume', { session_id }), { 'x-request-id': 'r-1' })
+  const logged = lines.map((line) => JSON.parse(line)).filter(({ msg }) => msg === 'request')
+  t.match(logged, [
+    { request_id: 'r-1', path: `/api/v1/sessions/${session_id}`, status: 200 },
+    { request_id: 'r-1', path: '/mcp', status: 200 },
+  ])
 })
 
 t.test('web pages of other origins and hosts are rejected', async (t) => {

@@ -1,7 +1,7 @@
 import { request } from 'node:http'
 import Fastify, { type FastifyServerOptions } from 'fastify'
 import t, { type Test } from 'tap'
-import { type TaskServiceOptions, taskService } from '../src/start/index.js'
+import { startService, type TaskServiceOptions, taskService } from '../src/start/index.js'
 
 const settings = { DATABASE_URL: 'memory://', AUTH: 'off' }
 
@@ -81,4 +81,14 @@ t.test('the plugin does not start without authentication, unless it is off', asy
   const register = async () =>
     void (await Fastify().register(taskService, { settings: { DATABASE_URL: 'memory://' } }))
   await t.rejects(register(), { message: /^No authentication is configured/ })
+})
+
+t.test('startService listens on a port of its own, until it is closed', async (t) => {
+  const { url, close } = await startService({ DATABASE_URL: 'memory://', PORT: '0' })
+  t.match(url, /^http:\/\/127\.0\.0\.1:\d+$/)
+  t.equal(await createAndRead(url), 'a?/b')
+  await close()
+  await t.rejects(fetch(`${url}/health`))
+  await t.rejects(startService({ PRT: '0', DATABASE_URL: 'memory://', HOST: '0.0.0.0' }), /no authentication/)
+  await t.rejects(startService({ LOG_LEVL: 'info' }), /Did you mean LOG_LEVEL/)
 })

@@ -143,10 +143,11 @@ async function ownBatch(context: Context, batch_id: string): Promise<string> {
     context,
   )
   if (found.total > 0) return batch_id.toLowerCase()
-  throw new ToolError(
-    'No plan has this batch_id in this session. Leave it out for the latest plan, or call resume to see its id.',
-  )
+  throw new ToolError(NOT_IN_SESSION)
 }
+
+const NOT_IN_SESSION =
+  'No plan has this batch_id in this session. Leave it out, or call resume to see the id of the latest one.'
 
 async function latestBatch(context: Context): Promise<string> {
   const { latest_batch } = await context.client.sessions.get(
@@ -183,6 +184,7 @@ export async function nextTask(
       { ...lease, session_id: sessionOf(context), ...(batch_id && { batch_id }), resume: true },
       context,
     )
+    if (batch_id && claim.progress?.total === 0) throw new ToolError(NOT_IN_SESSION)
     return claimAnswer(context, claim)
   }
   if (context.session_id) await ownTask(context, task_id)

@@ -1,6 +1,8 @@
 /** The tools for models at /mcp, over Streamable HTTP of the Model Context Protocol. */
+import { hash } from 'node:crypto'
 import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
+import type { Caller } from '../http/caller.js'
 import { onOver } from '../http/pipelining.js'
 import { ApiError, validationError } from '../http/problem.js'
 import { Strict, Text, UuidFilter } from '../http/schemas.js'
@@ -57,8 +59,7 @@ export const mcpRoute: FastifyPluginAsync<McpOptions> = async (app, { origins, t
         const [onlySession, ...others] = caller.sessions ?? []
         const response = await handle(request, body, gone.signal, {
           session: query.session_id ?? (others.length === 0 ? onlySession : undefined),
-          // Agents at the same address that share a key need a name each: they would take each other's tasks.
-          worker: query.worker ?? `${caller.name}@${request.ip}`.slice(0, 128),
+          worker: query.worker ?? nameFor(caller, request.ip),
         })
         reply.code(response.status)
         const type = response.headers.get('content-type')
@@ -72,6 +73,13 @@ export const mcpRoute: FastifyPluginAsync<McpOptions> = async (app, { origins, t
 }
 
 const NOT_ONE = { in: 'body' as const, path: '', message: 'must be one JSON-RPC message' }
+
+/**
+ * The name of an agent that has none: its key, and a code for its address, which others need not see. Agents at the same address that
+ * share a key would take each other's tasks: they need names.
+ */
+const nameFor = (caller: Caller, address: string) =>
+  `${caller.name.slice(0, 120)}-${hash('sha256', address).slice(0, 6)}`
 
 function hostOf(origin: string): string | undefined {
   return /^https?:\/\/([^/]+)$/.exec(origin)?.[1]
