@@ -1,9 +1,14 @@
 /** The route /mcp: the same keys, scopes, limits and checks as every call. What the tools do is tested in packages/mcp. */
 import { randomUUID } from 'node:crypto'
+import Fastify from 'fastify'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { hashKey, makeKey } from '../src/access/keys.js'
 import { openDatabase } from '../src/db/open.js'
+import { anonymous } from '../src/http/caller.js'
+import { handleError } from '../src/http/error-handler.js'
+import { validateStrictly } from '../src/http/validation.js'
+import { mcpRoute } from '../src/mcp/route.js'
 import { type Api, options, serveOn } from './support.js'
 
 const database = await openDatabase('memory://', options)
@@ -200,6 +205,30 @@ t.test('a tool gets an answer when the database is away', async (t) => {
   const { error } = await call(api, toolCall('resume', { session_id }))
   t.match(error, /^The task service (is busy|failed)/)
   t.notMatch(error, 'db-1')
+})
+
+t.test('requests beyond 500 at a time are rejected, until others have ended', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.decorateRequest('caller', { getter: () => anonymous })
+  app.setErrorHandler(handleError)
+  validateStrictly(app, [], {})
+  let release = () => {}
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const inject = async () => {
+    await released
+    return { statusCode: 404, headers: {}, body: '{"error_code":"task_not_found"}' }
+  }
+  await app.register(mcpRoute, { origins: [], timeout: 60_000, inject })
+  const api = { app } as unknown as Api
+  const get = () => send(api, toolCall('get_task', { task_id: session_id }))
+  const running = Array.from({ length: 500 }, get)
+  t.match(await get(), { status: 503, body: { error_code: 'overloaded' } })
+  release()
+  for (const { status } of await Promise.all(running)) t.equal(status, 200)
+  t.equal((await get()).status, 200)
 })
 
 t.test('MCP=off turns it off', async (t) => {
