@@ -517,10 +517,25 @@ t.test('the program can hold session and leases, so that a model has none to mak
   t.match(await call('update_task', { task_id: task.id, note: 'half' }), { expires_at: String })
   const { next } = await call('finish_task', { task_id: task.id, result: 'ok' })
   t.match(next, { task: { key: 'b' }, token: undefined })
-  t.match(await call('finish_task', { task_id: task.id, result: 'ok' }), {
+  t.match(
+    await call('finish_task', { task_id: task.id, result: 'ok' }),
+    { next: { task: { key: 'b' } } },
+    'again',
+  )
+  t.match(await call('finish_task', { task_id: task.id, result: 'other' }), {
     error: 'You do not hold this task. Stop work on it and call next_task.',
   })
   t.match(await call('release_task', { task_id: next.task.id }), { task: { status: 'pending' } })
+  await call('next_task')
+  await aklp.tasks.update(next.task.id, { status: 'pending' })
+  t.match(await call('update_task', { task_id: next.task.id, title: 'B' }), {
+    error: /^You do not hold this task/,
+  })
+  t.match(
+    await call('update_task', { task_id: next.task.id, title: 'B' }),
+    { task: { title: 'B' } },
+    'no more as its holder',
+  )
 })
 
 t.test('optional fields that a model sets to null are left out', async (t) => {

@@ -236,12 +236,11 @@ function claimAnswer({ leases }: Context, { task, lease, progress }: Claimed): o
   })
 }
 
-/** The token of a task: from the model, or kept by the program. */
-function tokenOf({ leases }: Context, task_id: string, given: string | undefined): string {
-  const token = leases ? leases.get(task_id.toLowerCase()) : given
-  if (token) return token
-  throw new ToolError('You do not hold this task. Stop work on it and call next_task.')
-}
+/** The token of a task, if there is one: from the model, or kept by the program. */
+const tokenOf = ({ leases }: Context, task_id: string, given: string | undefined) =>
+  leases ? leases.get(task_id.toLowerCase()) : given
+
+const NOT_HELD = 'You do not hold this task. Stop work on it and call next_task.'
 
 export async function finishTask(
   context: Context,
@@ -251,6 +250,17 @@ export async function finishTask(
   const { task_id, result, note, next = true } = input
   const token = tokenOf(context, task_id, input.token)
   const finished = { finished: task_id }
+  /** The answer if an earlier call has finished the task with this result. */
+  const before = async (task: Task | undefined) => {
+    if (task?.status !== 'completed' || task.result !== result) return undefined
+    leases?.delete(task_id.toLowerCase())
+    return next ? { ...finished, next: claimAnswer(context, await claimAfter(context, task)) } : finished
+  }
+  if (!token) {
+    const answer = await before(await ownTask(context, task_id))
+    if (answer) return answer
+    throw new ToolError(NOT_HELD)
+  }
   const done: ClaimRequest['done'] = { task_id, token, result, ...(note && { note }) }
   try {
     if (!next) {
@@ -277,11 +287,9 @@ export async function finishTask(
       next: claimAnswer(context, isReplayed ? await stillHeld(context, task_id, claim) : claim),
     }
   } catch (error) {
-    const current = error instanceof LeaseLostError ? error.current : undefined
-    if (current?.status !== 'completed' || current.result !== result) throw error
-    // An earlier call has done it.
-    leases?.delete(task_id.toLowerCase())
-    return next ? { ...finished, next: claimAnswer(context, await claimAfter(context, current)) } : finished
+    const answer = error instanceof LeaseLostError ? await before(error.current) : undefined
+    if (answer) return answer
+    throw error
   }
 }
 
@@ -313,7 +321,7 @@ export async function updateTask(
   { task_id, token: given, note, ...changes }: { task_id: string; token?: string } & TaskUpdate,
 ): Promise<object> {
   const { client, leases } = context
-  const token = leases ? leases.get(task_id.toLowerCase()) : given
+  const token = tokenOf(context, task_id, given)
   const isEmpty = Object.keys(changes).length === 0
   if (isEmpty && !note && !token)
     throw new ToolError('Nothing was changed: give at least one field to change.')
@@ -375,6 +383,7 @@ export async function releaseTask(
   { task_id, token: given, ...rest }: { task_id: string; token?: string; note?: string; not_before?: string },
 ): Promise<object> {
   const token = tokenOf(context, task_id, given)
+  if (!token) throw new ToolError(NOT_HELD)
   const answer = (task: Task) => {
     context.leases?.delete(task_id.toLowerCase())
     return { task: changed(task), next_step: 'Call next_task to get another task.' }

@@ -1,5 +1,6 @@
 /** The tools for models: one list for every framework, and for the MCP server. */
 import type { Client } from '../client.js'
+import { LeaseLostError } from '../errors.js'
 import { explain, explainMistakes } from './answers.js'
 import type { Context } from './calls.js'
 import { check, withoutNulls } from './input.js'
@@ -193,6 +194,8 @@ async function run(
   try {
     return await run({ ...context, session_id }, rest as never)
   } catch (error) {
+    if (error instanceof LeaseLostError)
+      context.leases?.delete(String((rest as { task_id?: string }).task_id).toLowerCase())
     const message = explain(error, name, readOnlyHint)
     if (message === undefined) throw error
     return { error: message }
