@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { type ClientOptions, ConnectionError, createClient } from '../src/index.js'
 import { instructions, type ToolOptions, taskToolList, taskTools } from '../src/tools/index.js'
@@ -63,6 +64,18 @@ t.test('the nine tools are in one order, and their schemas need nothing else', (
     t.same(inputSchema['~standard'].jsonSchema.input(), parameters)
     t.equal(strict, false)
     t.ok(instructions.includes(name), `${name} is in the instructions`)
+  }
+  t.end()
+})
+
+t.test('the pages about MCP name the tools in this order', (t) => {
+  for (const page of ['docs/mcp.md', 'docs/ko/mcp.md']) {
+    const text = readFileSync(new URL(`../../../${page}`, import.meta.url), 'utf8')
+    t.same(
+      [...text.matchAll(/^\| `([a-z_]+)` \|/gm)].map(([, name]) => name),
+      NAMES,
+      page,
+    )
   }
   t.end()
 })
