@@ -6,7 +6,7 @@ import { onEachDatabase } from './support.js'
 
 const COMMON = ['title', 'description', 'status', 'priority', 'due_date']
 const FIELDS = [...COMMON, 'not_before', 'result', 'metadata', 'blocked_by', 'session_id']
-const CHANGES = [...COMMON, 'blocked_by', 'not_before', 'result', 'metadata']
+const CHANGES = [...COMMON, 'blocked_by', 'not_before', 'result', 'metadata', 'note']
 const STATUS = ['pending', 'in_progress', 'completed']
 const PRIORITY = ['high', 'medium', 'low', null]
 const id = '019b0f3e-7c00-7000-8000-000000000001'
