@@ -54,8 +54,8 @@ CREATE FUNCTION task_changes(task tasks, at timestamptz) RETURNS json LANGUAGE s
   ), 2) || '}')::json
 $$;
 --> statement-breakpoint
--- Takes away old events, at each 256th event that is written: more than are added, so that none pile up. The last of them stays, empty,
--- as the mark that those before it are missing.
+-- Deletes old events at each 256th event that is written: more than were added meanwhile, so that they do not pile up. The last of them
+-- stays as an empty row, which marks that the ones before it are missing.
 CREATE FUNCTION remove_old_events(days int) RETURNS void LANGUAGE plpgsql STRICT AS $$
 BEGIN
   -- The first can be the mark.
@@ -72,7 +72,7 @@ BEGIN
   FROM old WHERE events.xid = old.xid AND events.id = old.id AND is_last AND type IS NOT NULL;
 END $$;
 --> statement-breakpoint
--- A batch has one event, which is that of its tasks, too. Whoever extends it later updates it, and says which tasks are new.
+-- A new batch and its tasks have one event. A statement that extends a batch updates its row, and sets which tasks are new.
 CREATE FUNCTION write_batch_event() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE setting jsonb := coalesce(nullif(current_setting('aklp.event', true), ''), '{}');
 BEGIN

@@ -41,8 +41,8 @@ t.test('a migration never changes: databases that have it would lack the change'
       'dea697787a16',
       'e88bb5b952fe',
       '4e6037cb2425',
-      '012d3bbf6954',
-      'e7fdfed685c3',
+      'c2057aa7afe3',
+      'a29cdad6fe7f',
     ],
   )
   t.end()
@@ -75,13 +75,18 @@ async function failure(t: Test, opening: Promise<Database>): Promise<string> {
   return error?.message ?? 'it opened'
 }
 
-/** Makes a database that of the release before plans and claims, which had two migrations. */
-const UNDO_PLANS = [
+/** Takes events back. */
+const UNDO_EVENTS = [
   `drop function write_batch_event, write_new_task_event, write_task_event, write_deleted_task_event, remove_old_events, event_xid,
     task_changes, api_timestamp cascade`,
   `drop table events`,
   `drop type event_type`,
-  `drop function has_open_blocker, end_lease, check_blockers, remove_blockers, json_merge_patch, json_merge_patches cascade`,
+]
+
+/** Makes a database that of the release before plans and claims, which had two migrations. */
+const UNDO_PLANS = [
+  ...UNDO_EVENTS,
+  `drop function has_open_blocker, end_lease, check_blockers, remove_blockers, json_merge_patch, json_merge_patches, merge_metadata cascade`,
   `alter table tasks drop column key, drop column blocked_by, drop column not_before, drop column attempts,
     drop column claimed_by, drop column lease_token, drop column lease_expires_at, drop column result, drop column metadata`,
   `alter table batches drop column metadata`,
@@ -125,6 +130,33 @@ async function onAnyDatabase(t: Test, url: string) {
     const claimed: any = await claims.next(anonymous, scope)
     t.match(JSON.parse(claimed.json).task, { id: open, attempts: 1, metadata: { a: 1 } })
     await database.db.execute(sql`truncate tasks, batches`)
+    await database.close()
+  })
+
+  await t.test('a database in which the rules are the cheaper ones already opens and works', async (t) => {
+    const earlier = await openDatabase(url, options)
+    for (const undo of UNDO_EVENTS) await earlier.db.execute(sql.raw(undo))
+    for (const undo of [
+      'drop function json_merge_patches, merge_metadata',
+      `create function merge_metadata(metadata jsonb, patches jsonb) returns jsonb language sql immutable
+         return json_merge_patch(metadata, patches -> 0)`,
+      // As if neither the migration that brings them nor later ones had run.
+      `delete from drizzle.__drizzle_migrations where created_at >= ${entries[6]!.when}`,
+    ])
+      await earlier.db.execute(sql.raw(undo))
+    await earlier.close()
+
+    const database = await openDatabase(url, options)
+    const { tasks } = storesOf(database)
+    const id = randomUUID()
+    await database.db.execute(sql`insert into tasks (id, title) values (${id}, 'a')`)
+    await tasks.update(anonymous, id, { metadata: { a: 1 } })
+    t.match(JSON.parse((await tasks.get(anonymous, id))!.json), { metadata: { a: 1 } })
+    const merged = await rows(database, sql`select merge_metadata('{"a":1}', '[{"b":2},{"a":null}]') as it`)
+    t.same(merged[0].it, { b: 2 }, 'servers that still run call it by its former name')
+    const large = JSON.stringify([{ a: 'x'.repeat(9000) }])
+    await t.rejects(database.db.execute(sql`select merge_metadata('{}', ${large}::jsonb)`))
+    await database.db.execute(sql`truncate tasks, events`)
     await database.close()
   })
 

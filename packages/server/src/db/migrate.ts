@@ -83,8 +83,12 @@ async function apply({ sql: statements, hash, folderMillis }: MigrationMeta, db:
  * still to come here: then all events are put before those to come, in the order of their numbers.
  */
 export async function renumberForeignEvents(db: Db) {
-  const isForeign = sql`exists (select from events where xid > pg_snapshot_xmax(pg_current_snapshot()))`
-  await db.execute(sql`update events set xid = '1' where ${isForeign}`)
+  const [foreign] = await db
+    .select({ id: sql`id` })
+    .from(sql`events`)
+    .where(sql`xid > pg_snapshot_xmax(pg_current_snapshot())`)
+    .limit(1)
+  if (foreign) await db.execute(sql`update events set xid = '1'`)
 }
 
 /** The number of the newest migration of the oldest server that works after a migration, from the line that says it. */
