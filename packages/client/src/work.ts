@@ -45,7 +45,7 @@ export interface WorkOptions {
  * error becomes a note in its history.
  *
  * @param context `signal` aborts when the lease is lost or the work is stopped: end then, the result is not used. `note` leaves
- *   a text of up to 1000 characters in the history of the task, for whoever comes next. It rejects if the service keeps no events.
+ *   a text of up to 1000 characters in the history of the task, for the next worker. It rejects if the service keeps no events.
  */
 export type WorkFunction = (
   task: Task,

@@ -161,6 +161,16 @@ t.test('an agent plans, works, comes back and finishes', async (t) => {
   })
 })
 
+t.test('of many mistakes, the first ten are described and the others counted', async (t) => {
+  const { call } = agent()
+  const { error } = await call(
+    'list_tasks',
+    Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`statu${n}`, 1])),
+  )
+  t.equal(error.match(/ is unknown/g).length, 10)
+  t.match(error, /^statu0 is unknown \(did you mean status\?\), allowed: .*; and 990 more\./)
+})
+
 t.test('answers have no nulls, empty lists or empty objects', async (t) => {
   const { call } = agent()
   const plan = await call('create_plan', { tasks: chain('a', 'b') })

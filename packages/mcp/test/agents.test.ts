@@ -28,7 +28,7 @@ const plan = {
   ],
 }
 
-/** A proxy that loses answers while it is told to: the service has done what was asked. */
+/** A proxy that can drop responses, after the service has handled the requests. */
 async function startLosing(test: Test, target: string) {
   let lost: 'all' | 'changes' | undefined
   const server = createServer((incoming, outgoing) => {

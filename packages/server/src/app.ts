@@ -223,7 +223,7 @@ export async function buildApp({
       load: gate,
       poolSize: options.poolSize,
       countReady: readyCounter(database.db),
-      countReaders: () => follower.readers,
+      countReaders: () => follower.places.taken,
       maxAge: metricsMaxAge,
     })
   }

@@ -246,15 +246,15 @@ onEachDatabase(async (t, { database, clear }) => {
 
   await t.test('a caller can have many streams, but not all', async (t) => {
     const follower = new Follower(createEventFeed(database.db))
-    const leave = Array.from({ length: 2000 }, () => follower.enter({ name: 'one' }))
-    t.throws(() => follower.enter({ name: 'one' }), { code: 'overloaded' })
-    for (let n = 0; n < 500; n++) follower.enter({ name: 'other' })
-    t.throws(() => follower.enter({ name: 'third' }), { code: 'overloaded' })
+    const leave = Array.from({ length: 2000 }, () => follower.places.enter({ name: 'one' }))
+    t.throws(() => follower.places.enter({ name: 'one' }), { code: 'overloaded' })
+    for (let n = 0; n < 500; n++) follower.places.enter({ name: 'other' })
+    t.throws(() => follower.places.enter({ name: 'third' }), { code: 'overloaded' })
     leave[0]!()
     leave[0]!()
-    follower.enter({ name: 'third' })
-    t.throws(() => follower.enter({ name: 'one' }), { code: 'overloaded' }, 'a place is free once')
-    t.equal(follower.readers, 2500)
+    follower.places.enter({ name: 'third' })
+    t.throws(() => follower.places.enter({ name: 'one' }), { code: 'overloaded' }, 'a place is free once')
+    t.equal(follower.places.taken, 2500)
   })
 })
 

@@ -1791,7 +1791,7 @@ export interface EventPage {
     /** The events, in the order that was asked for. */
     items: Event[];
     /**
-     * Send it as `after` to read on: whoever follows it sees every event once and in order. Null with `order=desc` if there is no older event.
+     * Send it as `after` to read on. A client that does so receives every event once and in order. Null with `order=desc` if there is no older event.
      * @example 000000000a3f000000000012
      */
     next: string | null;

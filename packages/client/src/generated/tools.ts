@@ -783,7 +783,7 @@ export const TaskRestore = {
     "description": "The ids of the tasks to restore, 1 to 500. A repeated id counts once.",
     "type": "array",
     "items": {
-      "description": "The id of a deleted task.",
+      "description": "The id of a task to restore.",
       "type": "string",
       "format": "uuid"
     }

@@ -1,6 +1,7 @@
 /** What the tools answer: short results, and errors that say what to do now. */
 import { AklpError, InputError } from '../errors.js'
 import type { Progress, Task } from '../generated/schema.js'
+import { type Mistake, MOST_SHOWN } from './input.js'
 
 /** The model asked for something that cannot be: the message says what to do now. */
 export class ToolError extends Error {
@@ -124,8 +125,8 @@ export function explain(error: unknown, tool: string, isReadOnly: boolean): stri
 }
 
 /** One sentence for all mistakes of an input. */
-export function explainMistakes(messages: readonly string[], tool: string, isReadOnly: boolean): string {
-  const shown = messages.slice(0, 10)
-  const more = messages.length > shown.length ? `; and ${messages.length - shown.length} more` : ''
+export function explainMistakes(mistakes: readonly Mistake[], tool: string, isReadOnly: boolean): string {
+  const shown = mistakes.slice(0, MOST_SHOWN).map(({ describe }) => describe())
+  const more = mistakes.length > shown.length ? `; and ${mistakes.length - shown.length} more` : ''
   return `${shown.join('; ')}${more}. ${isReadOnly ? '' : 'Nothing was changed. '}Correct this and call ${tool} again.`
 }

@@ -3,7 +3,7 @@ import type { Client } from '../client.js'
 import { LeaseLostError } from '../errors.js'
 import { explain, explainMistakes } from './answers.js'
 import type { Context } from './calls.js'
-import { check, withoutNulls } from './input.js'
+import { check, type Mistake, MOST_SHOWN, withoutNulls } from './input.js'
 import {
   type ObjectSchema,
   type ToolAnnotations,
@@ -176,17 +176,12 @@ async function run(
 ): Promise<object> {
   const { readOnlyHint = false } = annotations
   const parsed = parse(given)
-  if (parsed === undefined)
-    return { error: explainMistakes(['the input is not valid JSON'], name, readOnlyHint) }
+  if (parsed === undefined) return { error: explainMistakes([NOT_JSON], name, readOnlyHint) }
   const input = withoutNulls(schema, parsed)
   const mistakes = check(schema, input)
   if (mistakes.length > 0)
     return {
-      error: explainMistakes(
-        mistakes.map(({ message }) => message),
-        name,
-        readOnlyHint,
-      ),
+      error: explainMistakes(mistakes, name, readOnlyHint),
     }
   const { session_id = context.session_id, ...rest } = input as { session_id?: string }
   if (context.session_id && session_id?.toLowerCase() !== context.session_id.toLowerCase())
@@ -201,6 +196,8 @@ async function run(
     return { error: message }
   }
 }
+
+const NOT_JSON: Mistake = { path: [], describe: () => 'the input is not valid JSON' }
 
 function parse(input: unknown): unknown {
   if (typeof input !== 'string') return input ?? {}
@@ -218,7 +215,10 @@ const standard = (schema: ObjectSchema): InputSchema => ({
     validate: (value) => {
       const input = withoutNulls(schema, value)
       const issues = check(schema, input)
-      return issues.length > 0 ? { issues } : { value: input as Record<string, unknown> }
+      if (issues.length === 0) return { value: input as Record<string, unknown> }
+      return {
+        issues: issues.slice(0, MOST_SHOWN).map(({ path, describe }) => ({ path, message: describe() })),
+      }
     },
     jsonSchema: { input: () => ({ ...schema }), output: () => ({ ...schema }) },
   },

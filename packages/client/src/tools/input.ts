@@ -23,8 +23,12 @@ export interface JsonSchema {
 /** A mistake in an input: the rule that is broken, as a phrase that begins with the place. */
 export interface Mistake {
   path: (string | number)[]
-  message: string
+  /** Only for those that are shown: an input can have thousands, and finding what a name may mean takes time. */
+  describe: () => string
 }
+
+/** Most mistakes that a model is shown. */
+export const MOST_SHOWN = 10
 
 /** Words that models use for the names and values of the tools, as {@link simplify} returns them. */
 const SYNONYMS: Readonly<Record<string, readonly string[]>> = {
@@ -104,39 +108,41 @@ function editsBetween(a: string, b: string): number {
 
 /** Finds the mistakes of a value: of each object all, of each other value one. */
 export function check(schema: JsonSchema, value: unknown, path: Mistake['path'] = []): Mistake[] {
-  const at = (message: string): Mistake[] => [{ path, message: `${placeOf(path)} ${message}` }]
+  const at = (phrase: () => string): Mistake[] => [{ path, describe: () => `${placeOf(path)} ${phrase()}` }]
   const types = [schema.type ?? []].flat()
   if (schema.enum) {
     const values = schema.enum.filter((allowed) => allowed !== null)
     if (schema.enum.includes(value as string)) return []
-    const meant = typeof value === 'string' ? suggest(value, values) : undefined
-    return at(`must be ${list(values)}, not ${shown(value)}${meant ? ` (did you mean ${meant}?)` : ''}`)
+    return at(() => {
+      const meant = typeof value === 'string' ? suggest(value, values) : undefined
+      return `must be ${list(values)}, not ${shown(value)}${meant ? ` (did you mean ${meant}?)` : ''}`
+    })
   }
   const type = types.find((type) => isOf(type, value))
-  if (type === undefined) return at(`must be ${list(types.map(named))}, not ${shown(value)}`)
+  if (type === undefined) return at(() => `must be ${list(types.map(named))}, not ${shown(value)}`)
   if (type === 'object' && schema.properties) return checkObject(schema, value as object, path)
   if (type === 'array') {
     const items = value as unknown[]
     const { minItems = 0, maxItems = Number.POSITIVE_INFINITY } = schema
     if (items.length < minItems || items.length > maxItems)
-      return at(`must have ${minItems} to ${maxItems} items, not ${items.length}`)
+      return at(() => `must have ${minItems} to ${maxItems} items, not ${items.length}`)
     return items.flatMap((item, nth) => check(schema.items!, item, [...path, nth]))
   }
   if (type === 'integer' || type === 'number') {
     const { minimum, maximum } = schema
     const isIn = (value as number) >= (minimum ?? -Infinity) && (value as number) <= (maximum ?? Infinity)
-    return isIn ? [] : at(`must be a whole number from ${minimum} to ${maximum}, not ${shown(value)}`)
+    return isIn ? [] : at(() => `must be a whole number from ${minimum} to ${maximum}, not ${shown(value)}`)
   }
   return type === 'string' ? checkText(schema, value as string, at) : []
 }
 
-function checkText(schema: JsonSchema, text: string, at: (message: string) => Mistake[]): Mistake[] {
+function checkText(schema: JsonSchema, text: string, at: (phrase: () => string) => Mistake[]): Mistake[] {
   const { minLength = 0, maxLength = Number.POSITIVE_INFINITY, pattern, format } = schema
-  if (format === 'uuid' && !UUID.test(text)) return at(`must be an id (a UUID), not ${shown(text)}`)
+  if (format === 'uuid' && !UUID.test(text)) return at(() => `must be an id (a UUID), not ${shown(text)}`)
   const characters = [...text].length
   if (characters < minLength || characters > maxLength)
-    return at(`must have ${minLength} to ${maxLength} characters, not ${characters}`)
-  if (pattern && !new RegExp(pattern).test(text)) return at('must not be only whitespace')
+    return at(() => `must have ${minLength} to ${maxLength} characters, not ${characters}`)
+  if (pattern && !new RegExp(pattern).test(text)) return at(() => 'must not be only whitespace')
   return []
 }
 
@@ -151,17 +157,17 @@ function checkObject(
   const unknown = Object.keys(value).filter((name) => !Object.hasOwn(properties, name))
   const missing = required.filter((name) => !Object.hasOwn(value, name))
   return [
-    ...unknown.map((name) => {
-      const meant = suggest(name, names)
-      const hint = meant ? ` (did you mean ${meant}?)` : ''
-      return {
-        path: [...path, name],
-        message: `${placeOf([...path, name])} is unknown${hint}, allowed: ${names.join(', ') || 'nothing'}`,
-      }
-    }),
+    ...unknown.map((name) => ({
+      path: [...path, name],
+      describe: () => {
+        const meant = suggest(name, names)
+        const hint = meant ? ` (did you mean ${meant}?)` : ''
+        return `${placeOf([...path, name])} is unknown${hint}, allowed: ${names.join(', ') || 'nothing'}`
+      },
+    })),
     ...missing.map((name) => ({
       path: [...path, name],
-      message: `${placeOf([...path, name])} is required`,
+      describe: () => `${placeOf([...path, name])} is required`,
     })),
     ...Object.entries(value).flatMap(([name, inner]) => {
       const schema = Object.hasOwn(properties, name) ? properties[name]! : undefined

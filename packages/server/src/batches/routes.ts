@@ -9,6 +9,7 @@ import { ApiError, commonProblems, createProblems, problems, validationError } f
 import { oneOf, ref, refOrNull, success } from '../http/schemas.js'
 import { toTimestamp } from '../http/timestamp.js'
 import { CreateHeaders, createOnceFrom, replayedHeader } from '../idempotency/header.js'
+import { MAX_TASKS } from '../tasks/schemas.js'
 import type { Metrics } from '../telemetry/metrics.js'
 import {
   Batch,
@@ -20,7 +21,7 @@ import {
   BatchParams,
   LatestBatchQuery,
 } from './schemas.js'
-import { BatchFull, type BatchStore, BatchTooLarge, MAX_BYTES, MAX_TASKS, UnknownBatch } from './store.js'
+import { BatchFull, type BatchStore, BatchTooLarge, MAX_BYTES, UnknownBatch } from './store.js'
 
 const tags = ['batches']
 

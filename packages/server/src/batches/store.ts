@@ -27,7 +27,7 @@ import { taskAsText } from '../tasks/columns.js'
 import { assertDependencies, resolveBlockers } from '../tasks/dependencies.js'
 import { progressOf } from '../tasks/progress.js'
 import { hasOpenBlocker } from '../tasks/ready.js'
-import { TASK_FIELDS, type TaskPlan } from '../tasks/schemas.js'
+import { MAX_TASKS, TASK_FIELDS, type TaskPlan } from '../tasks/schemas.js'
 import { insertPlanned, newTask, plannedTasks } from '../tasks/store.js'
 import { BATCH_FIELDS, type Batch, type BatchCreate, type BatchListQuery } from './schemas.js'
 
@@ -364,9 +364,6 @@ export const recordExtension = statement<{ ids: string } & Recorded, { id: strin
     )
     .returning({ id: batches.id }),
 )
-
-/** Most tasks of a batch. */
-export const MAX_TASKS = 2000
 
 /** There is no such batch. */
 export class UnknownBatch extends Error {}

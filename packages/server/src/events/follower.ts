@@ -1,10 +1,10 @@
-/** Delivers what happens to everybody who waits for it. */
+/** Delivers new events to all readers that follow them. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Caller } from '../http/caller.js'
-import { ApiError } from '../http/problem.js'
+import { Places } from '../http/places.js'
 import { type EventFeed, EventsExpired, type Filters, type Found, type Page, type Place } from './feed.js'
 
-/** Who waits for events. */
+/** A request that follows events. */
 export interface Reader {
   caller: Pick<Caller, 'sessions'>
   filters: Filters
@@ -34,9 +34,8 @@ const MOST_OF_CALLER = 2000
 export class Follower {
   readonly #feed: EventFeed
   readonly #readers = new Set<Reader>()
-  /** How many of each caller wait or read. */
-  readonly #entered = new Map<string, number>()
-  #all = 0
+  /** Those who wait or read; {@link follow} does not check it. */
+  readonly places = new Places({ most: MOST_READERS, mostOfCaller: MOST_OF_CALLER })
   /** Up to where events were read; undefined without a reader. */
   #place: Place | undefined
   /** Up to where all readers have them. */
@@ -49,41 +48,18 @@ export class Follower {
     this.#feed = feed
   }
 
-  /** How many wait or read. */
-  get readers() {
-    return this.#all
-  }
-
   /** Up to where all readers have what they asked for; undefined if that is not known. */
   get delivered() {
     return this.#delivered
   }
 
-  /** Where a reader begins that asks for what happens next: all who ask at the same time share one look at the database. */
+  /** Where a new reader begins. Those that begin at the same time share one look at the database. */
   begin(look: () => Promise<Place>): Promise<Place> {
     if (this.#delivered !== undefined) return Promise.resolve(this.#delivered)
     this.#beginning ??= look().finally(() => {
       this.#beginning = undefined
     })
     return this.#beginning
-  }
-
-  /** Takes a place among the readers, whether they wait or read. Returns a function that frees it, once. Throws `overloaded`. */
-  enter({ name }: Pick<Caller, 'name'>): () => void {
-    const own = this.#entered.get(name) ?? 0
-    if (this.#all >= MOST_READERS || own >= MOST_OF_CALLER) throw new ApiError('overloaded')
-    const count = (change: 1 | -1) => {
-      this.#all += change
-      const left = (this.#entered.get(name) ?? 0) + change
-      if (left > 0) this.#entered.set(name, left)
-      else this.#entered.delete(name)
-    }
-    count(1)
-    let hasLeft = false
-    return () => {
-      if (!hasLeft) count(-1)
-      hasLeft = true
-    }
   }
 
   /**

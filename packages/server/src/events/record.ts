@@ -20,7 +20,7 @@ export interface Recorded {
   by: string
 }
 
-/** Whoever makes a change, as the value `by` of its statement. */
+/** Returns the value `by` of the statements that make a change for a caller. */
 export type Recorder = (caller: Pick<Caller, 'name'>, circumstances?: Circumstances) => Recorded
 
 /** The same for changes that are no event. */
@@ -34,7 +34,7 @@ export const createRecorder =
   })
 
 /**
- * A condition that is always true, and tells the triggers. It ends with the transaction, so it is safe behind a pooler. A
+ * A condition that is always true, and sets what the triggers read. It ends with the transaction, so it is safe behind a pooler. A
  * subquery that refers to no row runs once.
  */
 export const recorded = (by: Placeholder): SQL =>

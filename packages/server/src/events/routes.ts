@@ -75,7 +75,7 @@ export const eventRoutes: FastifyPluginAsyncTypebox<EventRoutesOptions> = async 
       if (!areKept) throw new ApiError('events_off')
       // Without a wait, the whole request has been admitted.
       if (query.wait === 0) return toPage(await feed.read(caller, query).catch(explain))
-      const leave = follower.enter(caller)
+      const leave = follower.places.enter(caller)
       try {
         return toPage(await readOrWait(caller, query, loadOfEvents(request), reply.raw))
       } finally {
@@ -131,7 +131,7 @@ export const eventRoutes: FastifyPluginAsyncTypebox<EventRoutesOptions> = async 
     async (request, reply) => {
       if (!areKept) throw new ApiError('events_off')
       const { caller, query: filters, headers } = request
-      const leave = follower.enter(caller)
+      const leave = follower.places.enter(caller)
       onOver(reply.raw, leave)
       const read = (after: Place) =>
         admit(loadOfEvents(request), () =>

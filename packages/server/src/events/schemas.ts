@@ -79,7 +79,7 @@ export const EventPage = Type.Object(
     next: Nullable(
       Type.String({
         description:
-          'Send it as `after` to read on: whoever follows it sees every event once and in order. Null with `order=desc` if there is no older event.',
+          'Send it as `after` to read on. A client that does so receives every event once and in order. Null with `order=desc` if there is no older event.',
         examples: ['000000000a3f000000000012'],
       }),
     ),

@@ -4,6 +4,7 @@ import { type Static, Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Caller } from '../http/caller.js'
 import { onOver } from '../http/pipelining.js'
+import { Places } from '../http/places.js'
 import { ApiError, validationError } from '../http/problem.js'
 import { Strict, Text, UuidFilter } from '../http/schemas.js'
 import type { Inject } from './handler.js'
@@ -25,8 +26,12 @@ const Query = Strict({
   ),
 })
 
-/** Most requests that are handled at a time: each holds its body and waits for calls of the API, which are admitted there. */
-const MOST_AT_ONCE = 500
+/**
+ * Most requests that are handled at a time. Each holds its body several times, up to 2 MB, and waits for calls of the API, which
+ * are admitted there.
+ */
+const MOST_AT_ONCE = 100
+const MOST_OF_CALLER = 80
 
 /** Requires authentication. Each tool is calls of the API with the key of the request: scopes, limits and admission hold there. */
 export const mcpRoute: FastifyPluginAsync<McpOptions> = async (app, { origins, timeout, inject }) => {
@@ -36,7 +41,7 @@ export const mcpRoute: FastifyPluginAsync<McpOptions> = async (app, { origins, t
     handler ??= import('./handler.js').then(({ createHandler }) => createHandler({ inject, timeout }))
     return handler
   }
-  let running = 0
+  const places = new Places({ most: MOST_AT_ONCE, mostOfCaller: MOST_OF_CALLER })
 
   app.addHook('onRequest', ({ headers }, _reply, done) => {
     const { origin, host } = headers
@@ -50,10 +55,9 @@ export const mcpRoute: FastifyPluginAsync<McpOptions> = async (app, { origins, t
       const { body, caller, query } = request
       // A list of messages, of a former version of the protocol, would be any number of calls in one request.
       if (typeof body !== 'object' || body === null || Array.isArray(body)) throw validationError([NOT_ONE])
-      if (running >= MOST_AT_ONCE) throw new ApiError('overloaded')
+      const leave = places.enter(caller)
       const gone = new AbortController()
       onOver(reply.raw, () => gone.abort())
-      running++
       try {
         const handle = await load()
         const [onlySession, ...others] = caller.sessions ?? []
@@ -66,7 +70,7 @@ export const mcpRoute: FastifyPluginAsync<McpOptions> = async (app, { origins, t
         if (type !== null) reply.type(type)
         return await response.text()
       } finally {
-        running--
+        leave()
       }
     },
   )

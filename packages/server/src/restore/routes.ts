@@ -1,9 +1,9 @@
 /** Restoring deleted tasks over HTTP. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { MAX_TASKS } from '../batches/store.js'
 import { jsonArray, jsonObject, toJson } from '../db/json.js'
 import { ApiError, bodyProblems, commonProblems, problems, validationError } from '../http/problem.js'
 import { ref, success } from '../http/schemas.js'
+import { MAX_TASKS } from '../tasks/schemas.js'
 import { TaskRestore, TaskRestoreResult } from './schemas.js'
 import { BatchesFull, type RestoreStore } from './store.js'
 

@@ -1,16 +1,10 @@
 /** The schemas of restoring. The OpenAPI document is generated from them, so descriptions are documentation. */
 import { type Static, Type } from '@sinclair/typebox'
-import { ref, Strict, Uuid } from '../http/schemas.js'
-import { example, MAX_ITEMS, notFound, Task } from '../tasks/schemas.js'
+import { ref, Strict } from '../http/schemas.js'
+import { example, idsTo, notFound, Task } from '../tasks/schemas.js'
 
 export const TaskRestore = Strict(
-  {
-    ids: Type.Array(Uuid('The id of a deleted task.', example.task_id), {
-      minItems: 1,
-      maxItems: MAX_ITEMS,
-      description: `The ids of the tasks to restore, 1 to ${MAX_ITEMS}. A repeated id counts once.`,
-    }),
-  },
+  { ids: idsTo('restore') },
   {
     $id: 'TaskRestore',
     description: 'Deleted tasks to restore in one transaction.',

@@ -1,15 +1,14 @@
 /** The statements that bring back deleted tasks, from the events of their deletion. */
-import { and, eq, getTableColumns, is, type SQL, SQL as SqlText, sql } from 'drizzle-orm'
-import { MAX_TASKS } from '../batches/store.js'
+import { and, eq, getTableColumns, is, type Placeholder, SQL, sql } from 'drizzle-orm'
 import type { StoreDb } from '../db/database.js'
 import { fieldsAsJson, type Json, toJson } from '../db/json.js'
 import { columnsOf, isOwn, named, type Visible, visibleTo } from '../db/sql.js'
 import { qb, statement } from '../db/statement.js'
-import { batches, tasks } from '../db/tables.js'
+import { batches, events, tasks } from '../db/tables.js'
 import { type Recorded, type Recorder, recorded } from '../events/record.js'
 import type { Caller } from '../http/caller.js'
 import { taskFields } from '../tasks/columns.js'
-import type { Task } from '../tasks/schemas.js'
+import { MAX_TASKS, type Task } from '../tasks/schemas.js'
 
 /** A batch would have more tasks than it may. */
 export class BatchesFull extends Error {
@@ -18,28 +17,29 @@ export class BatchesFull extends Error {
   }
 }
 
-type Values = { ids: string } & Visible
+interface Values extends Visible {
+  /** An array of PostgreSQL. */
+  ids: string
+}
 
 /** The deletions to undo, as rows of `events` in the order of the ids: the last event of each task that does not exist. */
-const deletionsOf = ($: { [Name in keyof Values]: SQL | undefined }) => sql`(
-  select events.*, nth from unnest(${$.ids}::uuid[]) with ordinality as asked (task, nth)
-  cross join lateral (
-    select * from events where task_id = task order by xid desc, id desc limit 1
-  ) as events
-  where type = 'task.deleted' ${$.own_sessions && sql`and session_id = any(${$.own_sessions}::uuid[])`}
-    and not exists (select from ${tasks} where ${tasks.id} = task))`
-
-const placeholders = ($: { [Name in keyof Values]: unknown }) => ({
-  ids: sql`${$.ids}`,
-  own_sessions: $.own_sessions === undefined ? undefined : sql`${$.own_sessions}`,
-})
+const deletionsOf = ($: { ids: Placeholder; own_sessions: Placeholder | undefined }) => {
+  const isVisible = isOwn(events.session_id, $.own_sessions)
+  return sql`(
+    select events.*, nth from unnest(${$.ids}::uuid[]) with ordinality as asked (task, nth)
+    cross join lateral (
+      select * from ${events} where task_id = task order by xid desc, id desc limit 1
+    ) as events
+    where type = 'task.deleted'${isVisible && sql` and ${isVisible}`}
+      and not exists (select from ${tasks} where ${tasks.id} = task))`
+}
 
 /** Locks their batches, as appending does: it looks at keys and the number of tasks. */
 const lockBatches = statement<Values, { id: string }>(($) =>
   qb
     .select({ id: batches.id })
     .from(batches)
-    .where(sql`${batches.id} in (select batch_id from ${deletionsOf(placeholders($))} as deletions)`)
+    .where(sql`${batches.id} in (select batch_id from ${deletionsOf($)} as deletions)`)
     .orderBy(batches.id)
     .for('no key update'),
 )
@@ -47,7 +47,7 @@ const lockBatches = statement<Values, { id: string }>(($) =>
 /** What an event does not say, because it is the default. */
 const defaults = Object.fromEntries(
   Object.values(getTableColumns(tasks)).flatMap(({ name, default: value }) =>
-    value === undefined || is(value, SqlText) ? [] : [[name, value]],
+    value === undefined || is(value, SQL) ? [] : [[name, value]],
   ),
 )
 
@@ -75,7 +75,7 @@ const insert = statement<Values & Recorded & { defaults: string }, { id: string 
   const whole = sql`json_populate_record(json_populate_record(null::${tasks}, ${$.defaults}::json), changes)`
   const deletions = qb
     .$with('deletions', {})
-    .as(sql`select deleted.*, ${whole} as task from ${deletionsOf(placeholders($))} as deleted`)
+    .as(sql`select deleted.*, ${whole} as task from ${deletionsOf($)} as deleted`)
   // None of them can be deleted until the tasks are committed: a delete removes itself from those that exist.
   const locked = qb.$with('locked', {}).as(sql`
     select ${tasks.id} from ${tasks} where ${tasks.id} in (select unnest((task).blocked_by) from deletions)

@@ -21,6 +21,9 @@ import {
 /** Most items that one bulk call or one new batch takes. */
 export const MAX_ITEMS = 500
 
+/** Most tasks of a batch. */
+export const MAX_TASKS = 2000
+
 /** Most blockers of a task. */
 const MAX_BLOCKERS = 50
 
@@ -287,14 +290,16 @@ export const TaskBulkUpdateResult = Type.Object(
   { $id: 'TaskBulkUpdateResult', description: 'The result of a bulk update.' },
 )
 
+/** The ids of tasks, in an operation that acts on all of them. */
+export const idsTo = (act: string) =>
+  Type.Array(Uuid(`The id of a task to ${act}.`, example.task_id), {
+    minItems: 1,
+    maxItems: MAX_ITEMS,
+    description: `The ids of the tasks to ${act}, 1 to ${MAX_ITEMS}. A repeated id counts once.`,
+  })
+
 export const TaskBulkDelete = Strict(
-  {
-    ids: Type.Array(Uuid('The id of a task to delete.', example.task_id), {
-      minItems: 1,
-      maxItems: MAX_ITEMS,
-      description: `The ids of the tasks to delete, 1 to ${MAX_ITEMS}. A repeated id counts once.`,
-    }),
-  },
+  { ids: idsTo('delete') },
   {
     $id: 'TaskBulkDelete',
     description: 'Tasks to delete in one transaction.',
