@@ -14,8 +14,8 @@ COPY tsconfig.base.json ./
 COPY packages/client packages/client
 COPY packages/mcp packages/mcp
 COPY packages/server packages/server
-RUN node_modules/.bin/tsx packages/server/scripts/vendor-postgres.ts \
-  && node_modules/.bin/tsc -b packages/server \
+RUN node_modules/.bin/tsc -b packages/server \
+  && node_modules/.bin/tsx packages/server/scripts/bundle.ts \
   && node_modules/.bin/tsx packages/server/scripts/make-template.ts \
   && npx --yes pnpm@12 --filter @aklp/task-server deploy --prod /app
 

@@ -7,7 +7,7 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../../packages/server/bench/port.js'
 import { postgresProcesses } from '../../packages/server/bench/postgres-processes.js'
-import postgres from '../../packages/server/vendor/postgres.js'
+import postgres from 'postgres'
 import { end, folder, newFolder, signal, start, stopOnExit, until } from './processes.js'
 
 // Debian installs each version of PostgreSQL in a directory of its own; the newest is used.

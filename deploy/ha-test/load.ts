@@ -7,7 +7,7 @@ import {
   createClient,
   NotFoundError,
 } from '../../packages/client/src/index.js'
-import postgres from '../../packages/server/vendor/postgres.js'
+import postgres from 'postgres'
 
 /** Between two calls of a client. */
 const PAUSE_MS = 200

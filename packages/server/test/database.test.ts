@@ -294,7 +294,7 @@ const contract = `-- minimum server: ${number(entries.length)}\nALTER TABLE task
 function newerServer(t: Test, ...more: string[]): string {
   const folder = newFolder(t)
   build()
-  for (const name of ['dist', 'migrations', 'vendor', 'package.json', 'openapi.json']) {
+  for (const name of ['dist', 'migrations', 'package.json', 'openapi.json']) {
     cpSync(join(server, name), join(folder, name), { recursive: true })
   }
   symlinkSync(join(server, 'node_modules'), join(folder, 'node_modules'))

@@ -38,15 +38,12 @@ t.test('the packed packages, installed by npm in an empty project', async (t) =>
 
   await t.test('the server package contains the files that it needs and no others', async (t) => {
     for (const name of packedServer.names)
-      t.match(
-        name,
-        /^(dist|migrations)\/|^vendor\/postgres\.(js|d\.ts)$|^(package\.json|README\.md|LICENSE)$/,
-      )
+      t.match(name, /^(dist\/(start|template|licenses)|migrations\/)|^(package\.json|README\.md|LICENSE)$/)
     for (const name of [
       'dist/start/cli.js',
       'dist/start/index.d.ts',
       'dist/template',
-      'vendor/postgres.js',
+      'dist/licenses.txt',
       'migrations/meta/_journal.json',
     ])
       t.ok(packedServer.names.includes(name), name)
@@ -150,6 +147,32 @@ t.test('the packed packages, installed by npm in an empty project', async (t) =>
       writeFileSync(template, packed)
     },
   )
+
+  await t.test('the types of the package are complete', async (t) => {
+    const root = join(server, '../..')
+    writeFileSync(
+      join(project, 'types.ts'),
+      `import Fastify from 'fastify'
+      import { startService, taskService } from '@aklp/task-server'
+      const app = Fastify()
+      await app.register(taskService, { prefix: '/aklp', settings: { DATABASE_URL: 'memory://', AUTH: 'off' } })
+      const { url }: { url: string } = await startService({ PORT: '0' })
+      // @ts-expect-error: settings are strings
+      await startService({ PORT: 0 })
+      console.log(url)`,
+    )
+    await t.resolves(
+      run(
+        process.execPath,
+        [
+          join(root, 'node_modules/typescript/bin/tsc'),
+          ...['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext', '--target', 'es2022'],
+          ...['--typeRoots', join(root, 'node_modules/@types'), 'types.ts'],
+        ],
+        project,
+      ),
+    )
+  })
 
   await t.test('the plugin handles requests below its prefix only', async (t) => {
     writeFileSync(

@@ -1,6 +1,6 @@
 /** Connects to PostgreSQL. The only module that imports the driver, postgres.js with our patch: see patches/README.md. */
 import { connect as connectSocket, Socket } from 'node:net'
-import postgres from '../../vendor/postgres.js'
+import postgres from 'postgres'
 
 export type Sql = postgres.Sql
 export type TransactionSql = postgres.TransactionSql

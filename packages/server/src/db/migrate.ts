@@ -24,10 +24,13 @@ export async function refuseLegacySchema(db: Db) {
   )
 }
 
-/** Throws if the schema is newer than this server and does not support it. */
-export async function refuseNewerSchema(db: Db) {
+/**
+ * Throws if the schema is newer than this server and does not support it. Returns whether the database has all migrations of
+ * this server.
+ */
+export async function refuseNewerSchema(db: Db): Promise<boolean> {
   const [made] = await db.select({ exists: sql<boolean>`to_regclass('${table}') is not null` }).from(one)
-  if (!made!.exists) return
+  if (!made!.exists) return false
   const [applied] = await db
     .select({
       millis: sql`coalesce(max(created_at), 0)`.mapWith(Number),
@@ -37,8 +40,9 @@ export async function refuseNewerSchema(db: Db) {
     .from(sql`${table} as applied`)
   const known = readMigrations()
   const { millis, minimumServer } = applied!
-  if (millis <= known.at(-1)!.folderMillis) return
-  if (minimumServer !== null && minimumServer < known.length) return
+  const newest = known.at(-1)!.folderMillis
+  if (millis <= newest) return millis === newest
+  if (minimumServer !== null && minimumServer < known.length) return true
   const from = new Date(millis).toISOString().slice(0, 10)
   throw new DatabaseError(
     `The database schema (${from}) requires a newer server. Upgrade this server, or restore the backup from before the schema was upgraded.`,

@@ -39,8 +39,7 @@ export async function openEmbedded(options: Options, folder?: string): Promise<D
       ? createInMemory(options)
       : createClient({ dataDir: claimed.data }))
     const db = drizzle({ client })
-    await refuseNewerSchema(db)
-    await migrate(db)
+    if (!(await refuseNewerSchema(db))) await migrate(db)
     const guard = claimed?.guard
     const query = pingOf(db)
     const ping = async () => {

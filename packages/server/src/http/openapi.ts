@@ -1,11 +1,9 @@
 /** The OpenAPI document, generated from the routes' schemas, and the page that shows it. */
 
 import swagger from '@fastify/swagger'
-import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { JSON_TYPE } from './schemas.js'
-import { closeFiles } from './shutdown.js'
 import { version } from './version.js'
 
 const description = `
@@ -93,30 +91,22 @@ export const openapi = fp<OpenapiOptions>(
       }
     }
     const sendJson = sendOnce(JSON_TYPE, () => JSON.stringify(app.swagger()))
-    app.get('/openapi.json', { schema: { hide: true } }, sendJson)
+    for (const path of ['/openapi.json', '/docs/json']) app.get(path, { schema: { hide: true } }, sendJson)
+    const sendYaml = sendOnce('application/yaml', () => app.swagger({ yaml: true }))
+    app.get('/docs/yaml', { schema: { hide: true } }, sendYaml)
 
-    await app.register(async (page) => {
-      closeFiles(page)
-      // The page's own routes for the document write it anew for each request.
-      page.addHook('onRoute', (route) => {
-        if (route.url === '/docs/json') route.handler = sendJson
-        if (route.url === '/docs/yaml')
-          route.handler = sendOnce('application/yaml', () => app.swagger({ yaml: true }))
-      })
-      await page.register(swaggerUi, {
-        routePrefix: '/docs',
-        // All files are served from here. The default policy would also upgrade http to https, where nothing listens.
-        staticCSP:
-          "default-src 'self'; base-uri 'self'; object-src 'none'; frame-ancestors 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'",
-        uiConfig: {
-          layout: 'BaseLayout',
-          tryItOutEnabled: true,
-          displayRequestDuration: true,
-          defaultModelsExpandDepth: 0,
-        },
-        theme: { title: 'AKLP Task Service' },
-      })
-    })
+    // Loaded at the first request: a start should not wait for it.
+    let page: ReturnType<typeof import('./docs.js')['createDocs']> | undefined
+    const sendPage = async (request: FastifyRequest, reply: FastifyReply) => {
+      page ??= import('./docs.js').then(({ createDocs }) => createDocs())
+      const { routing } = await page
+      reply.hijack()
+      for (const [name, value] of Object.entries(reply.getHeaders())) reply.raw.setHeader(name, value!)
+      request.raw.headers['x-request-id'] = request.id
+      routing(request.raw, reply.raw)
+    }
+    for (const path of ['/docs', '/docs/static/*']) app.get(path, { schema: { hide: true } }, sendPage)
+    app.addHook('onClose', async () => (await page)?.close())
   },
   { name: 'openapi' },
 )

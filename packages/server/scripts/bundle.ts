@@ -1,0 +1,62 @@
+/**
+ * Bundles the service into dist/start: Node loads few files instead of a thousand, which halves the CPU time of a start. It also
+ * carries the fixes of postgres.js (patches/README.md) to where the package is installed.
+ *
+ * What stays outside finds files beside itself or is loaded only where it is needed.
+ */
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const server = fileURLToPath(new URL('..', import.meta.url))
+const outdir = join(server, 'dist/start')
+
+const EXTERNAL = [
+  '@electric-sql/pglite',
+  '@fastify/swagger-ui',
+  '@opentelemetry/*',
+  'fs-native-extensions',
+  'pino-pretty',
+]
+
+// Chunks of former builds, which have other names.
+if (existsSync(outdir))
+  for (const name of readdirSync(outdir)) if (name.endsWith('.js')) rmSync(join(outdir, name))
+
+const { metafile } = await build({
+  absWorkingDir: server,
+  entryPoints: ['src/start/cli.ts', 'src/start/index.ts'],
+  outdir,
+  bundle: true,
+  splitting: true,
+  chunkNames: '[name]-[hash]',
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  // Of the other packages of this workspace, the sources.
+  conditions: ['@aklp/source'],
+  external: EXTERNAL,
+  // CommonJS packages require modules of Node.
+  banner: {
+    js: `import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);`,
+  },
+  legalComments: 'none',
+  metafile: true,
+  logLevel: 'warning',
+})
+
+// Licenses ask to be kept with the code.
+const packages = new Set(
+  Object.keys(metafile.inputs).flatMap(
+    (path) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path) ?? [],
+  ),
+)
+const licenses = [...packages].map((path) => {
+  const folder = join(server, path)
+  const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  const file = readdirSync(folder).find((entry) => /^(licen[cs]e|unlicense|copying)/i.test(entry))
+  const text = file ? readFileSync(join(folder, file), 'utf8').trim() : ''
+  return `${name} ${version} (${license})\n\n${text}\n`
+})
+writeFileSync(join(server, 'dist/licenses.txt'), licenses.sort().join(`\n${'-'.repeat(80)}\n\n`))
