@@ -5,9 +5,9 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import postgres from 'postgres'
 import { freePort } from '../../packages/server/bench/port.js'
 import { postgresProcesses } from '../../packages/server/bench/postgres-processes.js'
-import postgres from 'postgres'
 import { end, folder, newFolder, signal, start, stopOnExit, until } from './processes.js'
 
 // Debian installs each version of PostgreSQL in a directory of its own; the newest is used.

@@ -1,5 +1,6 @@
 /** Clients that write through the SDK and record every acknowledged write, which is compared with the database at the end. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import postgres from 'postgres'
 import {
   AklpError,
   type Client,
@@ -7,7 +8,6 @@ import {
   createClient,
   NotFoundError,
 } from '../../packages/client/src/index.js'
-import postgres from 'postgres'
 
 /** Between two calls of a client. */
 const PAUSE_MS = 200

@@ -17,6 +17,7 @@ export function createOperations<S extends string = never>(send: Send, scope: { 
      * `GET /health`
      *
      * @param options Options for this call: timeout, signal, headers, retries.
+     * @throws {AklpError} with one of these codes: expectation_failed.
      */
     get: (options?: RequestOptions): Promise<Health> =>
       send('GET', '/health', {}, options),

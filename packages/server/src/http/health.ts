@@ -33,6 +33,9 @@ const ok = (description: string) => ({
 /** Probes may use any name of the service; their responses say nothing about tasks. */
 const config = { load: 'none', anyHost: true } as const
 
+/** They need no key. */
+const security: never[] = []
+
 /** Why the service is not ready although the database responds. */
 const NOT_WRITABLE = {
   'read-only':
@@ -55,12 +58,16 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
     {
       config,
       schema: {
+        security,
         operationId: 'getHealth',
         tags: ['health'],
         summary: 'Get the health of the service',
         description:
           'Always returns 200 while the process runs. The body states whether the database responds and can be written.',
-        response: { 200: success('The health of the service.', ref(Health)) },
+        response: {
+          200: success('The health of the service.', ref(Health)),
+          ...problems('expectation_failed'),
+        },
       },
     },
     async (_request, reply) => {
@@ -81,12 +88,13 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
     {
       config,
       schema: {
+        security,
         operationId: 'getLiveness',
         tags: ['health'],
         summary: 'Check whether the process is alive',
         description:
           'Returns 200 while the process runs, even if the database is unavailable. Use it as a liveness probe: an orchestrator restarts a process that does not respond.',
-        response: { 200: ok('The process is alive.') },
+        response: { 200: ok('The process is alive.'), ...problems('expectation_failed') },
       },
     },
     async (_request, reply) => reply.type('text/plain').send('ok'),
@@ -97,6 +105,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
     {
       config,
       schema: {
+        security,
         operationId: 'getReadiness',
         tags: ['health'],
         summary: 'Check whether the service is ready for requests',
@@ -104,7 +113,7 @@ export const healthRoutes: FastifyPluginAsyncTypebox<HealthOptions> = async (app
           'Returns 200 while the database responds and can be written and the service is not shutting down; 503 with the reason otherwise. Use it as a readiness probe: a load balancer sends requests only to instances that are ready.',
         response: {
           200: ok('The service is ready for requests.'),
-          ...problems('database_unavailable', 'shutting_down'),
+          ...problems('expectation_failed', 'database_unavailable', 'shutting_down'),
         },
       },
     },

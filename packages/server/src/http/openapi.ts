@@ -50,9 +50,10 @@ export const openapi = fp<OpenapiOptions>(
           title: 'AKLP Task Service',
           version,
           description,
+          contact: { name: 'AKLP' },
           license: { name: 'MIT', identifier: 'MIT' },
         },
-        ...(path && { servers: [serverAt(path)] }),
+        servers: [serverAt(path || '/')],
         tags: [
           { name: 'batches', description: 'Plans: several tasks created in one call.' },
           { name: 'tasks', description: 'Single tasks, claims, and changes to several tasks in one call.' },
