@@ -45,9 +45,15 @@ export type Session = Operations<'session_id'> &
 
 export type Client = Operations &
   Watch<WatchOptions & { session_id?: string | undefined }> & {
-    /** Returns the same operations for one session. Its id is sent with every call that takes a `session_id`. */
+    /**
+     * Returns the same operations for one session. Its id is sent with every call that takes a `session_id`, and with all calls
+     * in the header `X-Session-ID`.
+     */
     session(session_id: string): Session
   }
+
+/** Names the session also where the URL has only the id of a task: a balancer can send all calls of a session to one place. */
+const SESSION_HEADER = 'X-Session-ID'
 
 /**
  * Creates a client of the task service.
@@ -58,24 +64,24 @@ export type Client = Operations &
  * await session.batches.create({ reason: 'Kubernetes basics', tasks: [{ title: 'Create an nginx Pod' }] })
  */
 export function createClient(options: ClientOptions): Client {
-  const { send, open } = createTransport(options)
-  const operationsOf = <S extends string = never>(scope: { session_id?: string }) => {
+  const connect = <S extends string = never>(scope: { session_id?: string }, headers = options.headers) => {
+    const { send, open } = createTransport({ ...options, headers })
     const operations = createOperations<S>(send, scope)
-    const events = { ...operations.events, watch: (options?: WatchOptions) => watch(open, scope, options) }
-    return { ...operations, events }
+    const follow = (given?: WatchOptions, onOpen?: () => void) => watch(open, scope, given, onOpen)
+    const events = { ...operations.events, watch: (given?: WatchOptions) => follow(given) }
+    return { operations: { ...operations, events }, follow }
   }
   return {
-    ...operationsOf({}),
+    ...connect({}).operations,
     session(session_id) {
       // Without an id, a call would apply to all sessions.
       if (!session_id) throw new TypeError('session() needs a session id: a UUID that the agent creates once')
-      const scope = { session_id }
-      const operations = operationsOf<'session_id'>(scope)
+      const headers = { ...options.headers, [SESSION_HEADER]: encodeURIComponent(session_id) }
+      const { operations, follow } = connect<'session_id'>({ session_id }, headers)
       return {
         ...operations,
         state: (options) => operations.sessions.get(session_id, {}, options),
-        work: (options, run) =>
-          work(operations.tasks, (given, onOpen) => watch(open, scope, given, onOpen), options, run),
+        work: (options, run) => work(operations.tasks, follow, options, run),
       }
     },
   }

@@ -43,6 +43,23 @@ t.test(
   },
 )
 
+t.test('every call of a session names it in a header, and no other call does', async (t) => {
+  const { aklp, requests } = recording({ headers: { 'x-session-id': 'of the client', 'X-Team': 'a' } })
+  const session = aklp.session(session_id)
+  await session.tasks.get(id)
+  await session.state()
+  await t.rejects(session.events.watch().next(), 'the response is no stream')
+  for (const { headers } of requests.splice(0)) {
+    t.equal(headers.get('x-session-id'), session_id)
+    t.equal(headers.get('x-team'), 'a')
+  }
+  await aklp.session('ü').tasks.get(id)
+  t.equal(requests.at(-1)!.headers.get('x-session-id'), '%C3%BC', 'the service rejects it, not fetch')
+  const all = recording()
+  await all.aklp.tasks.get(id)
+  t.notOk(all.requests[0]!.headers.has('x-session-id'))
+})
+
 t.test('a session without an id is rejected: its calls would apply to all sessions', async (t) => {
   const { aklp } = recording()
   t.throws(() => aklp.session(''), TypeError)

@@ -117,7 +117,7 @@ t.test('CORS allows the configured origins and no others', async (t) => {
       'access-control-allow-origin': origin,
       'access-control-allow-methods': 'DELETE, GET, HEAD, PATCH, POST, PUT',
       'access-control-allow-headers':
-        'Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Lease-Token, MCP-Protocol-Version, Mcp-Method, Mcp-Name, X-Request-ID',
+        'Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Lease-Token, MCP-Protocol-Version, Mcp-Method, Mcp-Name, X-Request-ID, X-Session-ID',
       vary: 'Origin',
     })
     t.notOk('access-control-allow-credentials' in headers)

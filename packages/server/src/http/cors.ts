@@ -12,7 +12,7 @@ export interface CorsOptions {
 const shared: FastifyCorsOptions = {
   methods: 'DELETE, GET, HEAD, PATCH, POST, PUT',
   allowedHeaders:
-    'Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Lease-Token, MCP-Protocol-Version, Mcp-Method, Mcp-Name, X-Request-ID',
+    'Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Lease-Token, MCP-Protocol-Version, Mcp-Method, Mcp-Name, X-Request-ID, X-Session-ID',
   exposedHeaders: 'ETag, Idempotency-Replayed, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID',
   maxAge: 3600,
 }
