@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import t, { type Test } from 'tap'
@@ -62,6 +63,11 @@ t.test('a wrong call is reported in one line, with a suggestion', async (t) => {
     ],
     [['export'], '--to is required: a file, or - for stdout'],
     [['prune'], '--days is required: a whole number from 1 to 36500'],
+    [
+      ['export', '--to', 'b', '--session', 'a'],
+      '--session must be a UUID such as 550e8400-e29b-41d4-a716-446655440001',
+    ],
+    [['prune', '--days', '1', '--session', randomUUID()], '--days and --session exclude each other'],
     [['prune', '--days', '0'], '--days is required: a whole number from 1 to 36500'],
     [['prune', '--days', '1.5'], '--days is required: a whole number from 1 to 36500'],
     [['export', '--to', 'b', '--from', 'a'], "unknown option '--from'"],

@@ -56,6 +56,26 @@ onEachDatabase(async (t, api) => {
     },
   )
 
+  await t.test('prune deletes one session, whatever its state, and no other', async (t) => {
+    const open = [{ key: 'a', title: 'a' }, { title: 'b', blocked_by: ['a'] }, ...done]
+    const [moved, other] = await Promise.all([plan(open), plan(open)])
+    const { session_id } = moved
+    await call('POST', '/tasks/claim', { worker: 'one', session_id })
+    await call('POST', '/tasks', { title: 'without a batch', session_id })
+    const before = (await call('GET', '/events')).body.items.length
+    const out = listener()
+    t.same(await prune(database, { session: randomUUID() }, out), { sessions: 0, batches: 0, tasks: 0 })
+    t.same(await prune(database, { session: session_id, dryRun: true }, out), {
+      sessions: 1,
+      batches: 1,
+      tasks: 4,
+    })
+    t.equal((await left()).size, 2, 'a dry run deletes nothing')
+    t.same(await prune(database, { session: session_id }, out), { sessions: 1, batches: 1, tasks: 4 })
+    t.same(await left(), new Set([other.session_id]))
+    t.equal((await call('GET', '/events')).body.items.length, before, 'which is no event')
+  })
+
   await t.test('an archive has all that was deleted, and an import brings it back', async (t) => {
     await plan([
       { key: 'a', ...done[0], metadata: { a: 1 } },

@@ -62,6 +62,33 @@ t.test('an import is one event for each batch, and for each task without one', a
   t.same(items[0].changes, [{ field: 'tasks', from: null, to: [second.id] }])
 })
 
+t.test('an export of one session has its rows and no others', async (t) => {
+  const { call, plan, database, clear } = embedded
+  const { id, session_id } = await plan([
+    { key: 'a', title: 'a' },
+    { title: 'b', blocked_by: ['a'] },
+  ])
+  const { body: single } = await call('POST', '/tasks', { title: 'without a batch', session_id })
+  await plan([{ title: 'of another session' }])
+  await call('POST', '/tasks', { title: 'without a session' })
+  const file = join(newFolder(t), 'session.jsonl')
+  t.same(await exportTo(database, { to: file, session: session_id }, listener()), { batches: 1, tasks: 3 })
+  const before = await contents(embedded)
+  await clear()
+  t.match(await importInto(embedded, file), { complete: true, batches: { copied: 1 }, tasks: { copied: 3 } })
+  const after = await contents(embedded)
+  t.same(
+    after.tasks,
+    before.tasks.filter((task) => task.session_id === session_id),
+  )
+  t.same(
+    after.batches.map((batch) => batch.id),
+    [id],
+  )
+  t.ok(after.tasks.some((task) => task.id === single.id))
+  t.same(await exportTo(database, { to: file, session: randomUUID() }, listener()), { batches: 0, tasks: 0 })
+})
+
 t.test('export and import with PostgreSQL', { skip }, async (t) => {
   const { newDatabase } = await startPostgres(t)
   const onPostgres = await serve(t, await newDatabase())

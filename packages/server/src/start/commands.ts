@@ -28,11 +28,14 @@ export async function runImport(config: Config, options: { from: string; dryRun?
   if (!complete) process.exitCode = 1
 }
 
-export async function runExport(config: Config, options: { to: string }) {
+export async function runExport(config: Config, options: { to: string; session?: string }) {
   await withDatabase(config, (database) => exportTo(database, options))
 }
 
-export async function runPrune(config: Config, options: { days: number; to?: string; dryRun?: boolean }) {
+export async function runPrune(
+  config: Config,
+  options: ({ days: number } | { session: string }) & { to?: string; dryRun?: boolean },
+) {
   await withDatabase(config, (database) => prune(database, options))
 }
 

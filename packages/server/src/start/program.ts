@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { hashKey, makeKey } from '../access/keys.js'
 import { SCOPES } from '../http/caller.js'
+import { formatMessages, formats } from '../http/formats.js'
 import { version } from '../http/version.js'
 import { loadConfig, readEnvironment } from './config.js'
 import { withoutPasswords } from './passwords.js'
@@ -82,30 +83,36 @@ program
   .command('export')
   .description('write all batches and tasks as JSON Lines, for a backup or another database')
   .option('--to <file>', 'a file, or - for stdout; required')
+  .option('--session <uuid>', 'only this session, to move it to another database')
   .option(...DATABASE_URL)
-  .action(async ({ to, ...options }: { to?: string; databaseUrl?: string }) => {
+  .action(async ({ to, session, ...options }: { to?: string; session?: string; databaseUrl?: string }) => {
     if (!to) throw new Error('--to is required: a file, or - for stdout')
+    assertUuid(session)
     const { runExport } = await import('./commands.js')
-    await runExport(configOf(options), { to })
+    await runExport(configOf(options), { to, ...(session && { session }) })
   })
 
 program
   .command('prune')
   .description('delete the sessions whose tasks are all completed and have not changed for some days')
-  .option('--days <days>', 'for how many days nothing has changed, 1 to 36500; required')
+  .option('--days <days>', 'for how many days nothing has changed, 1 to 36500; required without --session')
+  .option('--session <uuid>', 'delete this session, whatever its state: it was moved to another database')
   .option('--to <file>', 'write what is deleted to a new file first, which import reads')
   .option('--dry-run', 'print what would be deleted, and change nothing')
   .option(...DATABASE_URL)
-  .action(async ({ days: given, ...options }: PruneOptions) => {
+  .action(async ({ days: given, session, ...options }: PruneOptions) => {
+    assertUuid(session)
+    if (session && given) throw new Error('--days and --session exclude each other')
     const days = Number(given)
-    if (!/^\d+$/.test(given ?? '') || days < 1 || days > 36_500)
+    if (!session && (!/^\d+$/.test(given ?? '') || days < 1 || days > 36_500))
       throw new Error('--days is required: a whole number from 1 to 36500')
     const { runPrune } = await import('./commands.js')
-    await runPrune(configOf(options), { days, ...options })
+    await runPrune(configOf(options), { ...options, ...(session ? { session } : { days }) })
   })
 
 interface PruneOptions {
   days?: string
+  session?: string
   to?: string
   dryRun?: boolean
   databaseUrl?: string
@@ -143,6 +150,12 @@ function printKey({ name, scope, session }: { name?: string; scope?: string[]; s
   }
   print(`The key of ${name}. It is not shown again:\n\n  ${key}\n`)
   print(`Its entry for the JSON array API_KEYS:\n\n  ${JSON.stringify(entry)}`)
+}
+
+/** Throws if a session is given that is no UUID. */
+function assertUuid(session: string | undefined) {
+  if (session !== undefined && !formats.uuid.test(session))
+    throw new Error(`--session ${formatMessages.uuid}`)
 }
 
 function print(text: string) {

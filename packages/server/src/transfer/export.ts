@@ -1,4 +1,4 @@
-/** Exports all batches and tasks from an open database. */
+/** Exports batches and tasks from an open database. */
 
 import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
@@ -14,20 +14,22 @@ import { countRows } from './store.js'
 /**
  * Writes all batches and tasks as JSON Lines, in one snapshot.
  *
+ * @param session Only this session, a UUID.
  * @param to The path of a file, which appears only when it is complete, or `-` for stdout.
  * @param out Where progress and the report are written.
  */
 export async function exportTo(
   { transaction, location }: Database,
-  { to }: { to: string },
+  { to, session }: { to: string; session?: string },
   out: Out = process.stderr,
 ): Promise<Source['total']> {
   const unfinished = `${to}.unfinished`
   const write = async (db: StoreDb) => {
     await db.run('set transaction isolation level repeatable read, read only', [])
-    const total = await countRows(db)
+    const sessions = session && `{${session}}`
+    const total = await countRows(db, sessions)
     const progress = showProgress(total.batches + total.tasks, out)
-    const lines = writeLines(db, total, progress)
+    const lines = writeLines(db, total, progress, sessions)
     if (to === '-') await pipeline(lines, process.stdout, { end: false })
     else await pipeline(lines, createWriteStream(unfinished, { flush: true }))
     return total

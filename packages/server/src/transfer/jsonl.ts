@@ -29,10 +29,15 @@ export const toHeader = (total: Source['total']) => toJson({ aklp_task_export: F
 export const toLines = (table: Table, rows: Json<Row>[]) =>
   rows.map((row) => `${jsonObject({ [names[table]]: row })}\n`).join('')
 
-/** The lines of an export, some at a time. */
-export async function* writeLines(db: StoreDb, total: Source['total'], progress: Progress) {
+/** The lines of an export, some at a time: of all sessions, or of an array of them. */
+export async function* writeLines(
+  db: StoreDb,
+  total: Source['total'],
+  progress: Progress,
+  sessions?: string,
+) {
   yield `${toHeader(total)}\n`
-  for await (const { table, rows } of readRows(db)) {
+  for await (const { table, rows } of readRows(db, sessions)) {
     yield toLines(table, rows)
     progress.advance(rows.length)
   }

@@ -1,4 +1,4 @@
-/** Deletes the sessions that are done from an open database, and can archive them before. */
+/** Deletes the sessions that are done, or one that was moved, from an open database, and can archive them before. */
 import { type FileHandle, open } from 'node:fs/promises'
 import { and, eq, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import type { Database, StoreDb } from '../db/database.js'
@@ -18,6 +18,9 @@ const SESSIONS = 1000
 /** Tasks that are deleted in one transaction; more only if a single session has more. */
 const TASKS = 1000
 
+/** The sessions that are done, or one. */
+type Which = { days: number } | { session: string }
+
 export interface Pruned {
   sessions: number
   batches: number
@@ -29,25 +32,27 @@ export interface Pruned {
  * Tasks without a session stay. It can be interrupted: what was deleted until then is in the archive.
  *
  * @param days How many days, by the clock of the database.
+ * @param session Deletes this session instead, a UUID, in whatever state it is.
  * @param to A new file for what is deleted, which an import reads.
  * @param dryRun Whether to only count.
  * @param out Where the report is written.
  */
 export async function prune(
   { db, transaction, location }: Database,
-  { days, to, dryRun = false }: { days: number; to?: string; dryRun?: boolean },
+  { to, dryRun = false, ...which }: Which & { to?: string; dryRun?: boolean },
   out: Out = process.stderr,
 ): Promise<Pruned> {
+  const days = 'days' in which ? which.days : undefined
   const pruned: Pruned = { sessions: 0, batches: 0, tasks: 0 }
   const archive = to !== undefined && !dryRun ? await createArchive(to) : undefined
   try {
-    for await (const sessions of findDone(db, days)) {
+    for await (const sessions of 'days' in which ? findDone(db, which.days) : findOne(db, which.session)) {
       const found = dryRun
         ? sessions
         : await transaction(async (db) => {
-            const locked = await lockDone(db, arrayOf(sessions), days)
+            const locked = await lockSessions(db, { sessions: arrayOf(sessions), days })
             await archive?.add(db, arrayOf(locked))
-            await remove(db, arrayOf(locked))
+            await remove(db, { sessions: arrayOf(locked), days })
             return locked
           })
       for (const { batches, tasks } of found) {
@@ -139,6 +144,12 @@ async function* findDone(db: StoreDb, days: number): AsyncGenerator<Session[]> {
   if (chunk.length > 0) yield chunk
 }
 
+/** One session, if it has any rows. */
+async function* findOne(db: StoreDb, session: string): AsyncGenerator<Session[]> {
+  const found = await select(db, { sessions: `{${session}}` })
+  yield found.filter(({ batches, tasks }) => batches + tasks > 0)
+}
+
 const lock = statement<{ sessions: string }, { id: string }, Table>(($, table) => {
   const { id, session_id } = { batches, tasks }[table]
   return qb
@@ -149,24 +160,30 @@ const lock = statement<{ sessions: string }, { id: string }, Table>(($, table) =
     .for('update')
 }, unprepared)
 
-const selectDone = statement<{ sessions: string; days: number }, Session>(
+interface Sessions {
+  sessions: string
+  /** Only those that have been done for so long. */
+  days?: number | undefined
+}
+
+const select = statement<Sessions, Session>(
   ($) =>
     qb.select(columns).from(sql`(
       select s.session_id, ${counts} from unnest(${$.sessions}::uuid[]) as s (session_id)
-      where ${isDone($.days)}) as done`),
+      where ${$.days ? isDone($.days) : sql`true`}) as selected`),
   unprepared,
 )
 
 /**
- * Locks the rows of these sessions, as every change does in the order of their ids, and returns those that are still done.
- * A batch that is locked gets no more tasks.
+ * Locks the rows of these sessions, as every change does in the order of their ids, and returns those that are to be deleted
+ * still. A batch that is locked gets no more tasks.
  */
-async function lockDone(db: StoreDb, sessions: string, days: number): Promise<Session[]> {
-  for (const table of TABLES) await lock(db, { sessions }, table)
-  return selectDone(db, { sessions, days })
+async function lockSessions(db: StoreDb, given: Sessions): Promise<Session[]> {
+  for (const table of TABLES) await lock(db, { sessions: given.sessions }, table)
+  return select(db, given)
 }
 
-const removeTasks = statement<{ sessions: string } & Recorded, { id: string }>(
+const removeTasks = statement<Sessions & Recorded, { id: string }>(
   ($) =>
     qb
       .delete(tasks)
@@ -174,8 +191,11 @@ const removeTasks = statement<{ sessions: string } & Recorded, { id: string }>(
         and(
           recorded($.by),
           isOwn(tasks.session_id, $.sessions),
-          eq(tasks.status, 'completed'),
-          sql`${tasks.updated_at} < now()`,
+          $.days &&
+            and(
+              eq(tasks.status, 'completed'),
+              sql`${tasks.updated_at} < now() - ${$.days}::int * interval '1 day'`,
+            ),
         ),
       )
       .returning({ id: tasks.id }),
@@ -188,11 +208,12 @@ const removeBatches = statement<{ sessions: string }, { id: string }>(
 )
 
 /**
- * Deletes the rows of sessions, which is no event: they go to save space, and events would keep them. A task that was added a moment ago, and is not in a batch, stays.
+ * Deletes the rows of sessions, which is no event: they go to save space, and events would keep them. A task that was added a
+ * moment ago, and is not in a batch, stays in a session that was done.
  */
-async function remove(db: StoreDb, sessions: string) {
-  await removeTasks(db, { sessions, by: WITHOUT_EVENT })
-  await removeBatches(db, { sessions })
+async function remove(db: StoreDb, given: Sessions) {
+  await removeTasks(db, { ...given, by: WITHOUT_EVENT })
+  await removeBatches(db, { sessions: given.sessions })
 }
 
 /** Of the first line of an archive: the counts in it grow. */

@@ -15,25 +15,30 @@ const columns: Record<Table, Record<string, SQL.Aliased>> = { batches: batchColu
 
 const PAGE = 1000
 
-const count = statement<Record<never, never>, Record<Table, number>>(() =>
-  qb
-    .select({
-      batches: sql<number>`(select count(*)::int from ${batches})`.as('batches'),
-      tasks: sql<number>`(select count(*)::int from ${tasks})`.as('tasks'),
-    })
-    .from(sql`(values (1)) as one`),
-)
+interface Filter {
+  /** Only rows of these sessions: an array of PostgreSQL. */
+  sessions?: string | undefined
+}
 
-/** How many rows each table has. */
-export async function countRows(db: StoreDb): Promise<Record<Table, number>> {
-  const [counts] = await count(db, {})
+const count = statement<Filter, Record<Table, number>>(($) => {
+  const rowsOf = (table: Table) => {
+    const rows = qb
+      .select({ it: sql`1` })
+      .from(tables[table] as typeof tasks)
+      .where(isOwn(tables[table].session_id, $.sessions))
+    return sql<number>`(select count(*)::int from (${rows.getSQL()}) as counted)`.as(table)
+  }
+  return qb.select({ batches: rowsOf('batches'), tasks: rowsOf('tasks') }).from(sql`(values (1)) as one`)
+})
+
+/** How many rows each table has, of all sessions or of some. */
+export async function countRows(db: StoreDb, sessions?: string): Promise<Record<Table, number>> {
+  const [counts] = await count(db, { sessions })
   return counts!
 }
 
-interface PageValues {
+interface PageValues extends Filter {
   after?: string | undefined
-  /** Only rows of these sessions: an array of PostgreSQL. */
-  sessions?: string | undefined
 }
 
 const selectPage = statement<PageValues, { id: string; json: Json<Row> }, Table>(($, table) => {
