@@ -4,10 +4,11 @@
  *
  * What stays outside finds files beside itself or is loaded only where it is needed.
  */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { writeLicenses } from './licenses.js'
 
 const server = fileURLToPath(new URL('..', import.meta.url))
 const outdir = join(server, 'dist/start')
@@ -46,17 +47,4 @@ const { metafile } = await build({
   logLevel: 'warning',
 })
 
-// Licenses ask to be kept with the code.
-const packages = new Set(
-  Object.keys(metafile.inputs).flatMap(
-    (path) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path) ?? [],
-  ),
-)
-const licenses = [...packages].map((path) => {
-  const folder = join(server, path)
-  const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
-  const file = readdirSync(folder).find((entry) => /^(licen[cs]e|unlicense|copying)/i.test(entry))
-  const text = file ? readFileSync(join(folder, file), 'utf8').trim() : ''
-  return `${name} ${version} (${license})\n\n${text}\n`
-})
-writeFileSync(join(server, 'dist/licenses.txt'), licenses.sort().join(`\n${'-'.repeat(80)}\n\n`))
+writeLicenses('server', server, metafile)

@@ -29,7 +29,7 @@ const korean: Record<keyof Config, string> = {
     '호출자별 분당 최대 요청 수(프로세스마다 따로 적용). 인증을 사용하지 않으면 IP 주소로 호출자를 구분합니다. 설정하지 않으면 제한이 없습니다.',
   CORS_ORIGINS: '서비스를 호출할 수 있는 웹 페이지의 출처. 쉼표로 구분합니다. 예: `https://app.example.com`.',
   TRUSTED_PROXIES: '`X-Forwarded-For`를 신뢰할 프록시의 주소나 대역. 쉼표로 구분합니다. 예: `10.0.0.0/8`.',
-  DOCS: '`/docs`와 `/openapi.json` 제공 여부. API 키 없이 볼 수 있습니다.',
+  DOCS: '`/`의 웹 페이지와 `/docs`, `/openapi.json` 제공 여부. API 키 없이 열 수 있지만, 웹 페이지에서 태스크를 보려면 키가 필요합니다.',
   MCP: '모델용 도구를 `/mcp`에서 MCP(Model Context Protocol)로 제공할지 여부.',
   METRICS: 'Prometheus용 `/metrics` 제공 여부. API 키 없이 볼 수 있습니다.',
   OTEL_EXPORTER_OTLP_ENDPOINT:

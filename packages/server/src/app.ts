@@ -50,6 +50,7 @@ import { Health, healthRoutes } from './http/health.js'
 import { BoundedMessage } from './http/message.js'
 import { rejectUnknownRoutes } from './http/not-found.js'
 import { openapi } from './http/openapi.js'
+import { page } from './http/page.js'
 import { pageSynonyms } from './http/paging.js'
 import { pipelining } from './http/pipelining.js'
 import { ApiError, Problem } from './http/problem.js'
@@ -98,7 +99,7 @@ export interface ServiceOptions {
   idempotencyKeyDays: number
   /** For how many days events are kept; 0 for none at all. */
   eventDays: number
-  /** Whether to serve /docs and /openapi.json. */
+  /** Whether to serve the page at `/`, /docs and /openapi.json. */
   docs: boolean
   /** Whether to serve /metrics. */
   metrics: boolean
@@ -212,6 +213,7 @@ export async function buildApp({
   })
 
   await app.register(openapi, { docs: options.docs, path })
+  if (options.docs) await app.register(page, { mcp: options.mcp })
   await app.register(healthRoutes, { ping: database.ping, stopping })
   const gate = new Gate(options.poolSize)
   const feed = createEventFeed(database.db)

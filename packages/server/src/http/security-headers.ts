@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 export const securityHeaders = {
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
-  // The page at /docs has its own policy.
+  // The pages at / and /docs have their own policy.
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
 }
 

@@ -1,6 +1,6 @@
 /** The service in another program: as a Fastify plugin, mounted at a prefix of its server, or on a port of its own. */
 
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { buildApp } from '../app.js'
 import { openDatabase } from '../db/open.js'
@@ -94,18 +94,33 @@ export const taskService = fp<TaskServiceOptions>(
       await database.close()
     })
     const prefix = matcherOf(host)
+    const handle = ({ raw }: FastifyRequest, reply: FastifyReply) => {
+      reply.hijack()
+      raw.url = raw.url!.replace(prefix, '')
+      service.routing(raw, reply.raw)
+    }
     host.route({
       method: host.supportedMethods,
       url: '/*',
       schema: { hide: true },
       // Before the body is read: from here on the request belongs to the service.
-      onRequest: ({ raw }, reply) => {
-        reply.hijack()
-        raw.url = raw.url!.replace(prefix, '')
-        service.routing(raw, reply.raw)
-      },
+      onRequest: (request, reply) => handle(request, reply),
       handler: () => {},
     })
+    // The page is below the prefix, with a slash: its URLs are relative. A route that the server has there is left alone.
+    if (
+      config.DOCS === 'on' &&
+      /[^/]/.test(host.prefix) &&
+      !host.hasRoute({ method: 'GET', url: host.prefix })
+    ) {
+      host.get('', { schema: { hide: true } }, (request, reply) => {
+        const [, segment, slash, query] = /([^/?]+)(\/*)(\?.*)?$/.exec(request.url)!
+        // A server that ignores the slash has one route for both.
+        if (slash) return handle(request, reply)
+        // Relative to itself, since a proxy may have removed a part that the client sees.
+        return reply.redirect(`./${segment}/${query ?? ''}`)
+      })
+    }
   },
   { name: 'aklp-task-server', fastify: '5.x', encapsulate: true },
 )

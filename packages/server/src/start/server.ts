@@ -30,7 +30,7 @@ export async function run(config: Config) {
     // Connections not accepted yet, in a burst. Linux drops more than these, and clients retry after a second.
     backlog: 4096,
     listenTextResolver: (address) => {
-      const docs = config.DOCS === 'on' ? `, docs ${address}/docs` : ''
+      const docs = config.DOCS === 'on' ? `, docs ${address}/docs, page ${address}/` : ''
       return `AKLP task service ${version}: API ${address}/api/v1${docs}, data in ${database.location}`
     },
   })

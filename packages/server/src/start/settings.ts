@@ -117,7 +117,8 @@ export const Config = Type.Object({
   DOCS: Defaulted(
     OneOf(['on', 'off'], {
       default: 'on',
-      description: 'Whether to serve `/docs` and `/openapi.json`. They require no key.',
+      description:
+        'Whether to serve the page for people at `/`, `/docs` and `/openapi.json`. They require no key, but the tasks that the page shows do.',
     }),
   ),
   METRICS: Defaulted(
