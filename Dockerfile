@@ -9,14 +9,17 @@ COPY patches patches
 COPY packages/client/package.json packages/client/
 COPY packages/mcp/package.json packages/mcp/
 COPY packages/server/package.json packages/server/
-RUN npx --yes pnpm@12 install --frozen-lockfile --filter @aklp/task-server...
+COPY packages/web/package.json packages/web/
+RUN npx --yes pnpm@12 install --frozen-lockfile --filter @aklp/task-server... --filter @aklp/task-web
 COPY tsconfig.base.json ./
 COPY packages/client packages/client
 COPY packages/mcp packages/mcp
 COPY packages/server packages/server
+COPY packages/web packages/web
 RUN node_modules/.bin/tsc -b packages/server \
   && node_modules/.bin/tsx packages/server/scripts/bundle.ts \
   && node_modules/.bin/tsx packages/server/scripts/make-template.ts \
+  && node_modules/.bin/tsx packages/web/scripts/build.ts \
   && npx --yes pnpm@12 --filter @aklp/task-server deploy --prod /app
 
 FROM node:24-slim

@@ -70,16 +70,26 @@ t.test('a missing scope returns 403 and names the scope', async (t) => {
   t.equal((await call('GET', '/tasks', undefined, bearer(reader))).status, 200)
 })
 
-t.test('health, docs and the OpenAPI document need no key, and DOCS=off removes the last two', async (t) => {
-  const { app } = await serveOn(database, t, withKeys)
-  for (const path of ['/health', '/docs', '/docs/static/index.html', '/openapi.json']) {
-    t.ok((await app.inject(path)).statusCode < 400, path)
-  }
-  const { app: without } = await serveOn(database, t, { DOCS: 'off' })
-  for (const path of ['/docs', '/docs/', '/docs/json', '/docs/static/swagger-ui.css', '/openapi.json']) {
-    t.equal((await without.inject(path)).statusCode, 404, path)
-  }
-})
+t.test(
+  'health, the page, docs and the OpenAPI document need no key, and DOCS=off removes all but health',
+  async (t) => {
+    const { app } = await serveOn(database, t, withKeys)
+    for (const path of ['/health', '/', '/docs', '/docs/static/index.html', '/openapi.json']) {
+      t.ok((await app.inject(path)).statusCode < 400, path)
+    }
+    const { app: without } = await serveOn(database, t, { DOCS: 'off' })
+    for (const path of [
+      '/',
+      '/docs',
+      '/docs/',
+      '/docs/json',
+      '/docs/static/swagger-ui.css',
+      '/openapi.json',
+    ]) {
+      t.equal((await without.inject(path)).statusCode, 404, path)
+    }
+  },
+)
 
 t.test('each of 50 keys maps to its owner, and an unknown key to none', async (t) => {
   const keys = Array.from({ length: 50 }, makeKey)

@@ -38,12 +38,17 @@ t.test('the packed packages, installed by npm in an empty project', async (t) =>
 
   await t.test('the server package contains the files that it needs and no others', async (t) => {
     for (const name of packedServer.names)
-      t.match(name, /^(dist\/(start|template|licenses)|migrations\/)|^(package\.json|README\.md|LICENSE)$/)
+      t.match(
+        name,
+        /^(dist\/(start|template|web|licenses)|migrations\/)|^(package\.json|README\.md|LICENSE)$/,
+      )
     for (const name of [
       'dist/start/cli.js',
       'dist/start/index.d.ts',
       'dist/template',
-      'dist/licenses.txt',
+      'dist/licenses/server.txt',
+      'dist/licenses/page.txt',
+      'dist/web/index.html',
       'migrations/meta/_journal.json',
     ])
       t.ok(packedServer.names.includes(name), name)
@@ -91,6 +96,9 @@ t.test('the packed packages, installed by npm in an empty project', async (t) =>
     )
     t.equal((await run(process.execPath, ['agent.js', baseUrl], project)).trim(), '2')
     t.equal((await fetch(`${baseUrl}/docs`)).status, 200)
+    const page = await fetch(baseUrl, { headers: { accept: 'text/html' } })
+    const [script] = /assets\/main-\w+\.js/.exec(await page.text())!
+    t.match(await fetch(`${baseUrl}/${script}`), { status: 200 })
   })
 
   await t.test('the MCP package contains the files that it needs and no others', async (t) => {

@@ -1,24 +1,13 @@
 /** The page at /docs as a person uses it: in a real browser, on a server that really listens. */
 
-import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
-import { chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import t from 'tap'
 import { hashKey, makeKey } from '../src/access/keys.js'
 import { buildApp } from '../src/app.js'
 import { openDatabase } from '../src/db/open.js'
 import { loadConfig, serviceOptions } from '../src/start/config.js'
+import { launch, skip } from './chromium.js'
 import { options } from './support.js'
-
-const executablePath =
-  process.env.CHROMIUM_PATH ??
-  (process.env.PATH ?? '')
-    .split(delimiter)
-    .map((folder) => join(folder, 'chromium'))
-    .find((path) => existsSync(path))
-
-// CI must not skip this test.
-const skip = executablePath || process.env.CI ? false : 'no Chromium on the PATH or at CHROMIUM_PATH'
 
 t.test('the page at /docs', { skip }, async (t) => {
   const database = await openDatabase('memory://', options)
@@ -32,19 +21,7 @@ t.test('the page at /docs', { skip }, async (t) => {
   const entry = { name: 'teacher', hash: hashKey(key), scopes: ['tasks:read'] }
   const closed = await serve({ API_KEYS: JSON.stringify([entry]) })
   const named = await serve({ AUTH: 'off' })
-  const browser = await chromium.launch({
-    executablePath,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-      '--host-resolver-rules=MAP tasks.test 127.0.0.1',
-    ],
-  })
+  const browser = await launch('--host-resolver-rules=MAP tasks.test 127.0.0.1')
   t.teardown(async () => {
     await browser.close()
     await app.close()

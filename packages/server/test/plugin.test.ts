@@ -67,6 +67,31 @@ t.test('the plugin works without a prefix', async (t) => {
   t.equal(await createAndRead(url), 'a?/b')
 })
 
+t.test('the page is at the prefix with a slash, and without it a redirect leads there', async (t) => {
+  const html = { headers: { accept: 'text/html' } }
+  for (const ignoreTrailingSlash of [false, true]) {
+    const { url } = await mount(t, '/tenants/:tenant/aklp', { routerOptions: { ignoreTrailingSlash } })
+    const page = await fetch(`${url}/tenants/a%2Fb/aklp?a=1/2`, html)
+    t.equal(page.url, `${url}/tenants/a%2Fb/aklp/?a=1/2`)
+    const [script] = /assets\/main-\w+\.js/.exec(await page.text())!
+    t.equal((await fetch(new URL(script, page.url))).status, 200)
+    const { api } = (await (await fetch(`${url}/tenants/a/aklp/`)).json()) as { api: string }
+    t.equal((await fetch(new URL(`${api}/tasks`, `${url}/tenants/a/aklp/`))).status, 200)
+  }
+
+  const app = Fastify()
+  t.teardown(() => app.close())
+  app.get('/aklp', async () => 'mine')
+  await app.register(taskService, { prefix: '/aklp', settings })
+  t.equal((await app.inject('/aklp')).body, 'mine', 'unless the server has a route there')
+  t.match((await app.inject('/aklp/')).json(), { page: './' })
+
+  const without = Fastify()
+  t.teardown(() => without.close())
+  await without.register(taskService, { prefix: '/aklp', settings: { ...settings, DOCS: 'off' } })
+  t.equal((await without.inject('/aklp')).statusCode, 404)
+})
+
 t.test('an unknown option of the plugin is an error that names the nearest one', async (t) => {
   const register = async (options: object) => {
     await Fastify().register(taskService, options as TaskServiceOptions)

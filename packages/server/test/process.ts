@@ -25,6 +25,7 @@ export function build(): string {
     )
     if (isOld) run(tsx, 'packages/server/scripts/bundle.ts')
     if (changedAt('server/dist/template') === 0) run(tsx, 'packages/server/scripts/make-template.ts')
+    if (changedAt('server/dist/web/index.html') === 0) run(tsx, 'packages/web/scripts/build.ts')
   }
   built = true
   return join(root, 'packages/server/dist/start/cli.js')
