@@ -109,8 +109,8 @@ const texts = {
   ask_release: ['Release “{title}”?', '“{title}” 태스크의 선점을 해제할까요?'],
   ask_delete: ['Delete “{title}”?', '“{title}” 태스크를 삭제할까요?'],
   takesWork: [
-    '{who} is working on it. This takes the task away: what {who} does from now on is rejected.',
-    '{who}이(가) 작업 중입니다. 계속하면 태스크를 잃게 되며, 이후 {who}의 변경은 거부됩니다.',
+    '{who} is working on it. This ends the lease: what {who} sends under it is rejected.',
+    '{who}이(가) 작업 중입니다. 계속하면 리스가 끝나고, 그 리스로 보내는 변경은 거부됩니다.',
   ],
   deleteHoldsUp: [
     '{n} {n:task waits|tasks wait} for it, and no longer will, even if it is put back.',
