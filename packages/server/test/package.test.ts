@@ -95,7 +95,8 @@ t.test('the packed packages, installed by npm in an empty project', async (t) =>
       console.log((await session.tasks.list({ status: 'pending' })).total)`,
     )
     t.equal((await run(process.execPath, ['agent.js', baseUrl], project)).trim(), '2')
-    t.equal((await fetch(`${baseUrl}/docs`)).status, 200)
+    for (const path of ['docs', 'docs/static/swagger-ui.css', 'openapi.json', 'metrics'])
+      t.equal((await fetch(`${baseUrl}/${path}`)).status, 200, path)
     const page = await fetch(baseUrl, { headers: { accept: 'text/html' } })
     const [script] = /assets\/main-\w+\.js/.exec(await page.text())!
     t.match(await fetch(`${baseUrl}/${script}`), { status: 200 })

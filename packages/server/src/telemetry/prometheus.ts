@@ -49,7 +49,8 @@ async function createRegistry({
   countReaders,
 }: MetricsRouteOptions): Promise<Registry> {
   // Loaded at the first scrape, so that a start does not wait for it.
-  const { collectDefaultMetrics, Counter, Gauge, Registry } = await import('prom-client')
+  const { default: prometheus } = await import('prom-client')
+  const { collectDefaultMetrics, Counter, Gauge, Registry } = prometheus
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
