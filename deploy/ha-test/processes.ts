@@ -13,7 +13,7 @@ export const folder = mkdtempSync(join(tmpdir(), 'aklp-ha-'))
 chmodSync(folder, 0o755)
 
 /** PostgreSQL does not run as root: it then runs as the user of the Debian package. */
-const postgresUser =
+const postgresUser = () =>
   process.getuid?.() === 0
     ? {
         uid: Number(execFileSync('id', ['-u', 'postgres'])),
@@ -41,7 +41,7 @@ export function start(
     cwd: folder,
     env: { PATH: process.env.PATH, ...environment },
     stdio: ['ignore', log, log],
-    ...(asPostgres && postgresUser),
+    ...(asPostgres && postgresUser()),
   })
   running.add(child)
   child.once('exit', () => running.delete(child))
@@ -62,7 +62,8 @@ export async function end(child: ChildProcess, signal: NodeJS.Signals) {
 export function newFolder(name: string): string {
   const path = join(folder, name)
   mkdirSync(path)
-  if (postgresUser.uid !== undefined) execFileSync('chown', [`${postgresUser.uid}:${postgresUser.gid}`, path])
+  const { uid, gid } = postgresUser()
+  if (uid !== undefined) execFileSync('chown', [`${uid}:${gid}`, path])
   return path
 }
 
