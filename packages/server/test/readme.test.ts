@@ -209,6 +209,15 @@ t.test('every relative link leads to a file, and to a heading if it names one', 
   }
 })
 
+t.test('docs/cells.md shows parts of the configuration that pnpm ha-test:cells runs', async (t) => {
+  const config = read('deploy/haproxy/cells.cfg')
+  for (const page of ['docs/cells.md', 'docs/ko/cells.md']) {
+    const parts = blocksOf(read(page)).filter(({ language }) => language === 'haproxy')
+    t.ok(parts.length > 0, page)
+    for (const { code } of parts) t.ok(config.includes(code), `${page}: ${code}`)
+  }
+})
+
 /** The settings that the tables of a page name, with their defaults. */
 const settingsOf = (text: string) =>
   [...text.matchAll(/^\| `([A-Z_]+)` \| (`[^`]*`)?/gm)].map(([settings]) => settings)
