@@ -2,7 +2,7 @@
  * The statements on claims and leases, each call one statement. A claim locks one row and skips those that others lock: workers
  * do not wait for each other. Expiry needs nothing to run: an expired lease is one that others can take.
  */
-import { and, eq, ne, type Placeholder, sql } from 'drizzle-orm'
+import { and, eq, isNotNull, ne, type Placeholder, sql } from 'drizzle-orm'
 import type { StoreDb } from '../db/database.js'
 import { type Json, jsonObject, toJson } from '../db/json.js'
 import { identifiers, isOwn, type Visible, visibleTo } from '../db/sql.js'
@@ -122,12 +122,14 @@ const claimNext = statement<ClaimValues, ClaimResult, 'resume' | 'next'>(($, sha
       : qb.select({ id: tasks.id }).from(tasks).where(sql`false`),
   )
   const afterDone = $.done_id && and(ne(tasks.id, $.done_id), sql`exists (select from done)`)
-  // Not skipped if another request has it locked: that is a retry of the same worker, or the write that ends the lease.
+  // Not skipped if another request has it locked: that is a retry of the same worker, or the write that ends the lease. Only a
+  // task in progress has a token. With `status`, a plan can read the tasks in progress of all sessions: those that PostgreSQL
+  // made while there were few.
   const held = qb.$with('held').as(
     qb
       .select({ id: tasks.id, took_over: sql`false`.as('took_over'), attempts: sql`0`.as('attempts') })
       .from(tasks)
-      .where(and(isScope, eq(tasks.status, 'in_progress'), eq(tasks.claimed_by, $.worker), afterDone))
+      .where(and(isScope, isNotNull(tasks.lease_token), eq(tasks.claimed_by, $.worker), afterDone))
       .orderBy(sql`${tasks.updated_at} desc`)
       .limit(1)
       .for('no key update'),
