@@ -12,6 +12,7 @@
  */
 import { parseArgs } from 'node:util'
 import { startPostgres } from '../bench/processes.js'
+import { agents } from './agents.js'
 import { crash } from './crash.js'
 import { disk } from './disk.js'
 import { history } from './history.js'
@@ -39,6 +40,7 @@ const scenarios: Record<string, Scenario> = {
   slow,
   term,
   soak,
+  agents,
   pipelining,
   bodies,
   headers,
