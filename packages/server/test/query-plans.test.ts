@@ -267,6 +267,41 @@ t.test('each call is one prepared statement that uses an index for every scan', 
   await database.close()
 })
 
+t.test('a claim reads its session only, with statistics from before others worked', { skip }, async (t) => {
+  const { newDatabase } = await startPostgres(t)
+  const url = await newDatabase()
+  const database = await openDatabase(url, { ...options, poolSize: 1, statementTimeout: 60_000 })
+  const { db } = database
+  await db.execute(sql`
+    insert into tasks (id, session_id, title) select gen_random_uuid(), md5((n / 5)::text)::uuid, 'a'
+    from generate_series(0, 9999) n`)
+  await db.execute(sql`vacuum analyze tasks`)
+  await db.execute(sql`
+    update tasks set status = 'in_progress', claimed_by = 'other', lease_token = gen_random_uuid(),
+      lease_expires_at = now() + interval '1 hour'
+    where id in (select distinct on (session_id) id from tasks)`)
+  const [{ session_id }] = await rows(database, sql`select session_id from tasks limit 1`)
+  const sent: { statement: string; parameters: unknown[] }[] = []
+  const { options: driver } = (db as any).$client
+  driver.debug = (_connection: number, statement: string, parameters: unknown[]) =>
+    sent.push({ statement, parameters: [...parameters] })
+  const other = postgres(url, { max: 1, onnotice: () => {} })
+  for (const resume of [true, false]) {
+    sent.length = 0
+    await storesOf(database).claims.next(anonymous, { worker: 'a', lease_seconds: 900, session_id, resume })
+    const [{ statement, parameters }] = sent as [(typeof sent)[0]]
+    for (const mode of ['force_generic_plan', 'force_custom_plan']) {
+      // It takes effect: a worker that holds nothing yet.
+      const values = parameters.map((value) => (value === 'a' ? `a with ${mode}` : value))
+      const read = mostRead(await explain(other, statement, values, mode, 'analyze, '))
+      t.ok(read <= 100, `resume ${resume}: ${read} rows (${mode})`)
+    }
+  }
+  driver.debug = false
+  await other.end()
+  await database.close()
+})
+
 /** Whether a statement reads rows of tables: an insert, or the completion of a key, has none to find. */
 const readsRows = /\b(from|update) "tasks"(?! (select|values))/
 
