@@ -135,7 +135,7 @@ const operations: Operation[] = Object.entries<any>(document.paths).flatMap(([pa
       return {
         name: `${method.toUpperCase()} ${path}`,
         method: method.toUpperCase(),
-        scope: security?.[0].bearer[0],
+        scope: security?.[0]?.bearer[0],
         requests(target: Target) {
           if (path.includes('{session_id}') && target.session_id == null) return []
           const filled = path.replace(/\{(\w+)\}/g, (_, name) => String(idFor(name, target)))

@@ -12,11 +12,11 @@ const folder = newFolder(t)
 const data = join(folder, 'aklp-data')
 const embedded = { DATABASE_URL: `file:${data}` }
 
-t.test('the first log line has the addresses of the API, the docs and the data', async (t) => {
+t.test('the first log line has the addresses of the API, the docs, the page and the data', async (t) => {
   const server = startServer(t, {}, { folder })
   const url = await server.listening()
   const { msg } = server.logs()[0]
-  t.match(msg, `API ${url}/api/v1, docs ${url}/docs, data in `)
+  t.match(msg, `API ${url}/api/v1, docs ${url}/docs, page ${url}/, data in `)
   t.match(msg, data)
   t.equal((await send(url, 'GET', '/health')).status, 200)
 })
