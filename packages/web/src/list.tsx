@@ -20,7 +20,7 @@ export function List({ plan }: { plan: OpenPlan }) {
         )
       : plan.structure.value.layers,
   )
-  const shown = new Set(useGradually(layers.value.flat(), 25))
+  const shown = new Set(useGradually(layers.value.flat(), 10))
   // The same for all rows, so that they are not rendered again when another one is selected.
   const link = useComputed(() => hrefOf({ ...address.value, view: 'list', task: undefined }))
   const isEmpty = useComputed(() => plan.tasks.value.size === 0)

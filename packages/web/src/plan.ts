@@ -208,12 +208,25 @@ export function openPlan(id: string): OpenPlan {
     }
   }
 
+  /** Events that have arrived and are not shown: several agents have many in a moment, and each would draw everything again. */
+  const arrived: Event[] = []
   function receive(event: Event) {
-    const { batch_id, task_id, type } = event
-    if (batch_id === id && areEventsLoaded) events.value = [...events.peek(), event]
-    if (batch_id !== id && !others.peek().has(task_id ?? '')) return
-    const isNew = type === 'batch.extended' || type === 'task.restored' || type === 'task.created'
-    refresh(isNew || task_id === null ? undefined : [task_id])
+    if (arrived.push(event) === 1) setTimeout(take, GAP)
+  }
+
+  function take() {
+    const own = arrived
+      .splice(0)
+      .filter(({ batch_id, task_id }) => batch_id === id || others.peek().has(task_id ?? ''))
+    if (areEventsLoaded) {
+      // The page of events that was read meanwhile has some of them.
+      const last = events.peek().at(-1)?.id ?? ''
+      events.value = [...events.peek(), ...own.filter((event) => event.batch_id === id && event.id > last)]
+    }
+    const isNew = ({ type, task_id }: Event) =>
+      type === 'batch.extended' || type === 'task.restored' || type === 'task.created' || task_id === null
+    if (own.some(isNew)) refresh()
+    else refresh(own.map(({ task_id }) => task_id!))
   }
 
   const stop = follow({

@@ -1,7 +1,7 @@
 /** Who worked on what, when, with notes and progress: one row per worker, on a scale that shortens pauses. */
 import type { Task } from '@aklp/task-client'
 import { type ReadonlySignal, type Signal, useComputed, useSignal } from '@preact/signals'
-import type { ComponentChildren } from 'preact'
+import type { ComponentChildren, VNode } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import { useGradually } from '../gradually.js'
 import type { Plan } from '../plan.js'
@@ -309,6 +309,23 @@ function LaneRow({ width, ...props }: LaneProps & { width: string }) {
       PER_FRAME,
     ),
   )
+  // With each event everything is computed again, and almost all bars are as they were: Preact skips a node that is the same.
+  const known = useRef(new Map<string, { look: string; bar: VNode }>())
+  const next = new Map<string, { look: string; bar: VNode }>()
+  useEffect(() => {
+    known.current = next
+  })
+  const barOf = ({ span, row, key }: (typeof spans)[number]) => {
+    const { start, end, outcome, task } = span
+    // One that runs grows by itself, on this scale.
+    const to = scale.x(end ?? Infinity)
+    const look = [scale.x(start), to, row, outcome, props.titleOf(task)].join('|')
+    const before = known.current.get(key)
+    const bar =
+      before?.look === look ? before.bar : <Bar key={key} {...props} id={key} span={span} row={row} />
+    next.set(key, { look, bar })
+    return bar
+  }
   const label = (
     <>
       <span title={lane.name}>{lane.name}</span>
@@ -317,11 +334,7 @@ function LaneRow({ width, ...props }: LaneProps & { width: string }) {
   )
   return (
     <Row label={label} kind="lane" width={width} height={height}>
-      {inView
-        .filter(({ key }) => keys.has(key))
-        .map(({ span, row, key }) => (
-          <Bar key={key} {...props} id={key} span={span} row={row} />
-        ))}
+      {inView.filter(({ key }) => keys.has(key)).map(barOf)}
       {lane.notes
         .filter(({ id, at }) => isDrawn(at, at) || id === current.value)
         .map((note) => (
@@ -527,16 +540,24 @@ function More({ count, limit }: { count: number; limit: Signal<number> }) {
   )
 }
 
+const durationIn = (unit: string, length: number) => ({
+  length,
+  format: new Intl.NumberFormat(language, {
+    style: 'unit',
+    unit,
+    unitDisplay: 'short',
+    maximumSignificantDigits: 2,
+  }),
+})
 const UNITS = [
-  ['day', 86_400_000],
-  ['hour', 3_600_000],
-  ['minute', 60_000],
-  ['second', 1000],
-] as const
+  durationIn('day', 86_400_000),
+  durationIn('hour', 3_600_000),
+  durationIn('minute', 60_000),
+  durationIn('second', 1000),
+]
 
 /** As `1.5 hr`: two digits are enough. */
 function durationOf(milliseconds: number): string {
-  const [unit, length] = UNITS.find(([, length]) => milliseconds >= length) ?? UNITS[3]
-  const format = { style: 'unit', unit, unitDisplay: 'short', maximumSignificantDigits: 2 } as const
-  return new Intl.NumberFormat(language, format).format(milliseconds / length)
+  const { length, format } = UNITS.find(({ length }) => milliseconds >= length) ?? UNITS.at(-1)!
+  return format.format(milliseconds / length)
 }
