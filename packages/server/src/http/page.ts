@@ -4,6 +4,7 @@ import { extname } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { ApiError } from './problem.js'
 import { JSON_TYPE } from './schemas.js'
 import { version } from './version.js'
 
@@ -57,16 +58,16 @@ export const page = fp<PageOptions>(
       return index(request, reply)
     })
 
-    for (const [name, send] of files) {
-      if (name === 'index.html') continue
-      app.get(`/assets/${name}`, { schema: { hide: true } }, (request, reply) => {
-        // A worker has the policy of its own response.
-        reply.header('content-security-policy', CONTENT_SECURITY_POLICY)
-        // The name has a hash of the content.
-        reply.header('cache-control', 'public, max-age=31536000, immutable').header('vary', 'Accept-Encoding')
-        return send(request, reply)
-      })
-    }
+    files.delete('index.html')
+    app.get<{ Params: { name: string } }>('/assets/:name', { schema: { hide: true } }, (request, reply) => {
+      const send = files.get(request.params.name)
+      if (send === undefined) throw new ApiError('route_not_found')
+      // A worker has the policy of its own response.
+      reply.header('content-security-policy', CONTENT_SECURITY_POLICY)
+      // The name has a hash of the content.
+      reply.header('cache-control', 'public, max-age=31536000, immutable').header('vary', 'Accept-Encoding')
+      return send(request, reply)
+    })
   },
   { name: 'page' },
 )
