@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { sql } from 'drizzle-orm'
+import { joined } from '../src/db/database.js'
 import { prune } from '../src/transfer/prune.js'
 import { newFolder } from './process.js'
 import { onEachDatabase } from './support.js'
@@ -74,6 +75,42 @@ onEachDatabase(async (t, api) => {
     t.same(await prune(database, { session: session_id }, out), { sessions: 1, batches: 1, tasks: 4 })
     t.same(await left(), new Set([other.session_id]))
     t.equal((await call('GET', '/events')).body.items.length, before, 'which is no event')
+  })
+
+  // The embedded database has one connection, so nothing can be added during a transaction.
+  const skip = !database.location.startsWith('PostgreSQL') && 'one connection'
+  await t.test('what is added to a session while it is archived stays', { skip }, async (t) => {
+    const { session_id } = await plan(done)
+    const added: string[] = []
+    const meanwhile: typeof database = {
+      ...database,
+      transaction: (work) =>
+        database.transaction((db) => {
+          const run: typeof db.run = async (...statement) => {
+            if (/^delete/.test(statement[0]) && added.length === 0) {
+              added.push((await call('POST', '/tasks', { title: 'b', session_id })).body.id)
+              added.push((await plan(done, session_id)).tasks[0].id)
+            }
+            return db.run(...statement)
+          }
+          return work(joined(run))
+        }),
+    }
+    const to = join(newFolder(t), 'archive.jsonl')
+    t.same(await prune(meanwhile, { session: session_id, to }, listener()), {
+      sessions: 1,
+      batches: 1,
+      tasks: 1,
+    })
+    const { batches, tasks } = await contents(api)
+    t.same(
+      tasks.map(({ id }) => id),
+      added,
+    )
+    t.same(
+      batches.map(({ id }) => id),
+      [tasks[1].batch_id],
+    )
   })
 
   await t.test('an archive has all that was deleted, and an import brings it back', async (t) => {

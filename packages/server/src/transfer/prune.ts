@@ -1,6 +1,6 @@
 /** Deletes the sessions that are done, or one that was moved, from an open database, and can archive them before. */
 import { type FileHandle, open } from 'node:fs/promises'
-import { and, eq, type Placeholder, type SQL, sql } from 'drizzle-orm'
+import { and, type Placeholder, type SQL, sql } from 'drizzle-orm'
 import type { Database, StoreDb } from '../db/database.js'
 import { reasonOf } from '../db/failures.js'
 import { isOwn } from '../db/sql.js'
@@ -50,10 +50,13 @@ export async function prune(
       const found = dryRun
         ? sessions
         : await transaction(async (db) => {
-            const locked = await lockSessions(db, { sessions: arrayOf(sessions), days })
-            await archive?.add(db, arrayOf(locked))
-            await remove(db, { sessions: arrayOf(locked), days })
-            return locked
+            const locked = await lockRows(db, arrayOf(sessions))
+            const toDelete = await select(db, { sessions: arrayOf(sessions), days })
+            await archive?.add(db, arrayOf(toDelete))
+            // Batches have tasks, so they go last.
+            for (const table of ['tasks', 'batches'] as const)
+              await remove(db, { sessions: arrayOf(toDelete), ids: locked[table], by: WITHOUT_EVENT }, table)
+            return toDelete
           })
       for (const { batches, tasks } of found) {
         pruned.sessions++
@@ -150,23 +153,20 @@ async function* findOne(db: StoreDb, session: string): AsyncGenerator<Session[]>
   yield found.filter(({ batches, tasks }) => batches + tasks > 0)
 }
 
+const tables = { batches, tasks }
+
 const lock = statement<{ sessions: string }, { id: string }, Table>(($, table) => {
-  const { id, session_id } = { batches, tasks }[table]
+  const { id, session_id } = tables[table]
   return qb
     .select({ id: sql<string>`id`.as('id') })
-    .from({ batches, tasks }[table] as typeof tasks)
+    .from(tables[table] as typeof tasks)
     .where(isOwn(session_id, $.sessions))
     .orderBy(id)
     .for('update')
 }, unprepared)
 
-interface Sessions {
-  sessions: string
-  /** Only those that have been done for so long. */
-  days?: number | undefined
-}
-
-const select = statement<Sessions, Session>(
+/** The sessions with their counts; with `days`, only those that have been done for so long. */
+const select = statement<{ sessions: string; days?: number | undefined }, Session>(
   ($) =>
     qb.select(columns).from(sql`(
       select s.session_id, ${counts} from unnest(${$.sessions}::uuid[]) as s (session_id)
@@ -175,46 +175,26 @@ const select = statement<Sessions, Session>(
 )
 
 /**
- * Locks the rows of these sessions, as every change does in the order of their ids, and returns those that are to be deleted
- * still. A batch that is locked gets no more tasks.
+ * Locks the rows of sessions, as every change does in the order of their ids, and returns their ids. A batch that is locked gets no
+ * more tasks.
  */
-async function lockSessions(db: StoreDb, given: Sessions): Promise<Session[]> {
-  for (const table of TABLES) await lock(db, { sessions: given.sessions }, table)
-  return select(db, given)
+async function lockRows(db: StoreDb, sessions: string): Promise<Record<Table, string>> {
+  const locked = { batches: '', tasks: '' }
+  for (const table of TABLES) locked[table] = `{${(await lock(db, { sessions }, table)).map(({ id }) => id)}}`
+  return locked
 }
-
-const removeTasks = statement<Sessions & Recorded, { id: string }>(
-  ($) =>
-    qb
-      .delete(tasks)
-      .where(
-        and(
-          recorded($.by),
-          isOwn(tasks.session_id, $.sessions),
-          $.days &&
-            and(
-              eq(tasks.status, 'completed'),
-              sql`${tasks.updated_at} < now() - ${$.days}::int * interval '1 day'`,
-            ),
-        ),
-      )
-      .returning({ id: tasks.id }),
-  unprepared,
-)
-
-const removeBatches = statement<{ sessions: string }, { id: string }>(
-  ($) => qb.delete(batches).where(isOwn(batches.session_id, $.sessions)).returning({ id: batches.id }),
-  unprepared,
-)
 
 /**
- * Deletes the rows of sessions, which is no event: they go to save space, and events would keep them. A task that was added a
- * moment ago, and is not in a batch, stays in a session that was done.
+ * Deletes the rows of sessions that are locked, which is no event: they go to save space, and events would keep them. What was added
+ * since stays: the archive may lack it.
  */
-async function remove(db: StoreDb, given: Sessions) {
-  await removeTasks(db, { ...given, by: WITHOUT_EVENT })
-  await removeBatches(db, { sessions: given.sessions })
-}
+const remove = statement<{ sessions: string; ids: string } & Recorded, { id: string }, Table>(($, table) => {
+  const { id, session_id } = tables[table]
+  return qb
+    .delete(tables[table] as typeof tasks)
+    .where(and(recorded($.by), isOwn(session_id, $.sessions), sql`${id} = any(${$.ids}::uuid[])`))
+    .returning({ id: tasks.id })
+}, unprepared)
 
 /** Of the first line of an archive: the counts in it grow. */
 const HEADER_WIDTH = 100
