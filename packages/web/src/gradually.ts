@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 
 /** The ids of the list, but with a limited number of new ones in each frame. */
-export function useGradually(list: readonly string[], perFrame = 40): string[] {
+export function useGradually(list: readonly string[], perFrame = 40): readonly string[] {
   const known = useRef<ReadonlySet<string>>(new Set())
   const frames = useSignal(0)
   // Read, so that the next frame renders again.

@@ -2,6 +2,7 @@
 import type { Task } from '@aklp/task-client'
 import { useComputed } from '@preact/signals'
 import { address, hrefOf } from './address.js'
+import { HideDone } from './controls.js'
 import { DeletedTasks } from './deleted.js'
 import { useGradually } from './gradually.js'
 import { type OpenPlan, type Plan, stateOf } from './plan.js'
@@ -26,16 +27,7 @@ export function List({ plan }: { plan: OpenPlan }) {
   const isEmpty = useComputed(() => plan.tasks.value.size === 0)
   return (
     <div class="list">
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={plan.hidesDone}
-          onChange={({ currentTarget }) => {
-            plan.hidesDone.value = currentTarget.checked
-          }}
-        />
-        {t('hideDone')}
-      </label>
+      <HideDone plan={plan} />
       {isEmpty.value && <p class="empty">{t('noTasks')}</p>}
       {!isEmpty.value && layers.value.every((ids) => ids.length === 0) && <p class="empty">{t('allDone')}</p>}
       {layers.value.map(

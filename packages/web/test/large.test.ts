@@ -19,7 +19,7 @@ t.test('a large plan', { skip }, async (t) => {
     blocked_by: n === 0 ? [] : [`t${n - 1}`],
   }))
   for (const [name, tasks] of Object.entries({ wide, chain })) {
-    await t.test(`${name}: every view shows it while two agents work, and frames stay short`, async (t) => {
+    await t.test(`${name}: every view shows it while two agents work`, async (t) => {
       const session = client.session(randomUUID())
       const { id } = await session.batches.create({ reason: name, tasks })
       const page = await open(t, browser, url)

@@ -125,6 +125,31 @@ t.test('the views', { skip }, async (t) => {
     t.same(await arrows(page, { met: 2 }), { met: 2 })
   })
 
+  await t.test(
+    'nothing is drawn while nothing changes, also when the task with the focus is not in view',
+    async (t) => {
+      const plan = await openPlan(t, 'graph')
+      const { page } = plan
+      await node(plan, 'a').waitFor()
+      await page.evaluate(`
+      frames = 0
+      const { requestAnimationFrame } = window
+      window.requestAnimationFrame = (callback) => {
+        frames++
+        return requestAnimationFrame(callback)
+      }
+    `)
+      await page.mouse.move(640, 500)
+      for (let i = 0; i < 20; i++) await page.mouse.wheel(0, 150)
+      await page.locator('.graph-frame.is-far').waitFor()
+      await setTimeout(500)
+      await page.evaluate('frames = 0')
+      await setTimeout(1000)
+      const frames = await page.evaluate<number>('frames')
+      t.ok(frames < 10, `${frames} frames in a second`)
+    },
+  )
+
   await t.test('the graph by keyboard', async (t) => {
     const plan = await openPlan(t, 'graph')
     const { page } = plan

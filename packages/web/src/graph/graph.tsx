@@ -3,6 +3,7 @@
 import type { Task } from '@aklp/task-client'
 import { batch, type ReadonlySignal, useComputed, useSignal, useSignalEffect } from '@preact/signals'
 import { useEffect, useMemo, useRef } from 'preact/hooks'
+import { HideDone, Zoom } from '../controls.js'
 import { useGradually } from '../gradually.js'
 import { type Plan, type State, stateOf } from '../plan.js'
 import { StateIcon } from '../state-icon.js'
@@ -14,6 +15,8 @@ import { createView, READABLE, touches } from './view.js'
 
 /** Plans with more tasks are not fitted into the view at first, but shown where work is going on. */
 const FITTED = 150
+/** By how much a step of the zoom enlarges. */
+const STEP = 1.25
 
 /** What a task or an arrow is to the selected task. */
 type Tone = 'selected' | 'waits' | 'held' | 'dim' | undefined
@@ -72,6 +75,8 @@ export function Graph({ plan }: { plan: Plan }) {
     view.centre(all, view.fitting(all))
   }
 
+  const zoomBy = (factor: number) => view.zoomTo(view.zoom.value * factor)
+
   /** The task at the pointer: zoomed out, tasks are no elements. */
   function under(event: MouseEvent): string | undefined {
     if (!(graph.value instanceof Object)) return undefined
@@ -82,9 +87,9 @@ export function Graph({ plan }: { plan: Plan }) {
   function onKeyDown(event: KeyboardEvent) {
     if (event.ctrlKey || event.metaKey || event.altKey) return
     const action = {
-      '+': () => view.zoomTo(view.zoom.value * 1.25),
-      '=': () => view.zoomTo(view.zoom.value * 1.25),
-      '-': () => view.zoomTo(view.zoom.value / 1.25),
+      '+': () => zoomBy(STEP),
+      '=': () => zoomBy(STEP),
+      '-': () => zoomBy(1 / STEP),
       '0': fit,
     }[event.key]
     const next = graph.value instanceof Object && nextOf(graph.value, current.value, event.key)
@@ -100,31 +105,13 @@ export function Graph({ plan }: { plan: Plan }) {
     )
   }
 
+  const drawing = { plan, drawn: view.drawn, chain, toneOf }
   return (
     <section class="graph">
       <div class="graph-tools">
-        <label>
-          <input
-            type="checkbox"
-            checked={plan.hidesDone}
-            onChange={({ currentTarget }) => {
-              plan.hidesDone.value = currentTarget.checked
-            }}
-          />
-          {t('hideDone')}
-        </label>
+        <HideDone plan={plan} />
         <Legend chain={chain} selected={plan.selected} />
-        <span class="graph-zoom">
-          <button type="button" aria-label={t('zoomOut')} onClick={() => view.zoomTo(view.zoom.value / 1.25)}>
-            −
-          </button>
-          <button type="button" aria-label={t('zoomIn')} onClick={() => view.zoomTo(view.zoom.value * 1.25)}>
-            +
-          </button>
-          <button type="button" onClick={fit}>
-            {t('fit')}
-          </button>
-        </span>
+        <Zoom step={STEP} zoomBy={zoomBy} fit={fit} />
       </div>
       {/* biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms */}
       <div
@@ -145,24 +132,9 @@ export function Graph({ plan }: { plan: Plan }) {
         <div ref={stage} class="graph-stage">
           {graph.value instanceof Object && (
             <>
-              <Arrows plan={plan} graph={graph.value} drawn={view.drawn} chain={chain} toneOf={toneOf} />
-              <Blocks
-                plan={plan}
-                graph={graph.value}
-                drawn={view.drawn}
-                chain={chain}
-                toneOf={toneOf}
-                isFar={view.isFar}
-              />
-              <Nodes
-                plan={plan}
-                graph={graph.value}
-                drawn={view.drawn}
-                chain={chain}
-                toneOf={toneOf}
-                current={current}
-                isFar={view.isFar}
-              />
+              <Arrows {...drawing} graph={graph.value} />
+              <Blocks {...drawing} graph={graph.value} isFar={view.isFar} />
+              <Nodes {...drawing} graph={graph.value} current={current} isFar={view.isFar} />
             </>
           )}
         </div>
@@ -284,7 +256,7 @@ function Nodes({
 }: Drawing & { current: ReadonlySignal<string | undefined>; isFar: ReadonlySignal<boolean> }) {
   const inChain = useComputed(() => new Set(chain.value.length > 1 ? chain.value : []))
   const inView = isFar.value ? [] : idsIn(graph, drawn.value)
-  const ids = useGradually(inView)
+  const ids = [...useGradually(inView)]
   // The task with the focus is there always: keys start from it.
   const { value } = current
   if (value !== undefined && graph.nodes.has(value) && !ids.includes(value)) ids.push(value)

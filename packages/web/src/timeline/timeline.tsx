@@ -3,6 +3,7 @@ import type { Task } from '@aklp/task-client'
 import { type ReadonlySignal, type Signal, useComputed, useSignal } from '@preact/signals'
 import type { ComponentChildren, VNode } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
+import { Zoom } from '../controls.js'
 import { useGradually } from '../gradually.js'
 import type { Plan } from '../plan.js'
 import { keepsEvents } from '../service.js'
@@ -84,22 +85,13 @@ export function Timeline({ plan }: { plan: Plan }) {
             {t('note')}
           </span>
         </span>
-        <span class="timeline-zoom">
-          <button type="button" aria-label={t('zoomOut')} onClick={() => zoomBy(1 / 2)}>
-            −
-          </button>
-          <button type="button" aria-label={t('zoomIn')} onClick={() => zoomBy(2)}>
-            +
-          </button>
-          <button
-            type="button"
-            onClick={() => {
-              zoom.value = 1
-            }}
-          >
-            {t('fit')}
-          </button>
-        </span>
+        <Zoom
+          step={2}
+          zoomBy={zoomBy}
+          fit={() => {
+            zoom.value = 1
+          }}
+        />
       </div>
 
       {/* biome-ignore lint/a11y/useSemanticElements: a fieldset is for forms */}
