@@ -118,7 +118,7 @@ function haproxy(command: string): Promise<string> {
   return text(socket)
 }
 
-/** Sends a read through the balancer, of a session or without one. Returns what tells where it went. */
+/** Sends a read through the balancer, with or without a session. Returns its status and its cell. */
 async function probe(session?: string) {
   const response = await fetch(`${service}/api/v1/tasks?limit=1`, {
     headers: session ? { 'X-Session-ID': session } : {},

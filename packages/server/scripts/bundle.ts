@@ -1,10 +1,10 @@
 /**
- * Bundles the service into dist/start: Node loads few files instead of a thousand, which halves the CPU time of a start. It also
+ * Bundles the service into dist/start: Node loads few files instead of a thousand, which takes a fifth less CPU time. It also
  * carries the fixes of postgres.js (patches/README.md) to where the package is installed.
  *
  * What stays outside finds files beside itself or is loaded only where it is needed.
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -20,10 +20,6 @@ const EXTERNAL = [
   'fs-native-extensions',
   'pino-pretty',
 ]
-
-// Chunks of former builds, which have other names.
-if (existsSync(outdir))
-  for (const name of readdirSync(outdir)) if (name.endsWith('.js')) rmSync(join(outdir, name))
 
 const { metafile } = await build({
   absWorkingDir: server,
@@ -46,5 +42,9 @@ const { metafile } = await build({
   metafile: true,
   logLevel: 'warning',
 })
+
+// Chunks of former builds have other names. They go last, so that a service that starts meanwhile finds its own.
+for (const name of readdirSync(outdir))
+  if (name.endsWith('.js') && !(`dist/start/${name}` in metafile.outputs)) rmSync(join(outdir, name))
 
 writeLicenses('server', server, metafile)

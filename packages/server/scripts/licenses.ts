@@ -19,7 +19,9 @@ export function writeLicenses(name: string, base: string, { inputs }: Metafile) 
   const licenses = [...packages].map((folder) => {
     const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
     const file = readdirSync(folder).find((entry) => /^(licen[cs]e|unlicense|copying)/i.test(entry))
-    const text = file ? readFileSync(join(folder, file), 'utf8').trim() : ''
+    const text = file
+      ? readFileSync(join(folder, file), 'utf8').trim()
+      : `The package has no license file. See https://spdx.org/licenses/${license}.html`
     return `${name} ${version} (${license})\n\n${text}\n`
   })
   mkdirSync(target, { recursive: true })

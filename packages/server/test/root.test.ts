@@ -66,7 +66,7 @@ t.test('GET /', async (t) => {
     }
   })
 
-  await t.test('is compressed for whoever accepts that', async (t) => {
+  await t.test('is compressed if the client accepts gzip', async (t) => {
     for (const url of ['/', `/${script}`]) {
       const plain = await app.inject({ url, headers: { accept: browser.accept } })
       const zipped = await app.inject({ url, headers: browser })

@@ -123,8 +123,8 @@ const claimNext = statement<ClaimValues, ClaimResult, 'resume' | 'next'>(($, sha
   )
   const afterDone = $.done_id && and(ne(tasks.id, $.done_id), sql`exists (select from done)`)
   // Not skipped if another request has it locked: that is a retry of the same worker, or the write that ends the lease. Only a
-  // task in progress has a token. With `status`, a plan can read the tasks in progress of all sessions: those that PostgreSQL
-  // made while there were few.
+  // task in progress has a token (tasks_lease_only_in_progress). With `status`, PostgreSQL could use a plan from when few tasks were
+  // in progress, which reads those of all sessions.
   const held = qb.$with('held').as(
     qb
       .select({ id: tasks.id, took_over: sql`false`.as('took_over'), attempts: sql`0`.as('attempts') })

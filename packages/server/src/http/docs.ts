@@ -11,7 +11,6 @@ export async function createDocs() {
   const app = Fastify({
     requestIdHeader: 'x-request-id',
     routerOptions: { ignoreTrailingSlash: true },
-    exposeHeadRoutes: true,
   })
   app.setErrorHandler(handleError)
   app.setNotFoundHandler(() => {
