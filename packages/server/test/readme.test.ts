@@ -228,7 +228,7 @@ for (const page of translated) {
     if (!t.ok(existsSync(join(root, korean)), `${korean} exists`)) return
     const [ours, theirs] = [read(page), read(korean)]
     const shared = (text: string) =>
-      blocksOf(text).filter(({ language }) => ['sh', 'json', 'ts'].includes(language!))
+      blocksOf(text).filter(({ language }) => ['sh', 'sql', 'json', 'ts'].includes(language!))
     t.same(shared(theirs), shared(ours))
     t.same(settingsOf(theirs), settingsOf(ours))
   })

@@ -15,6 +15,8 @@ export const readMigrations = () => readMigrationFiles({ migrationsFolder })
 
 const one = sql`(values (1)) as one`
 const table = sql`drizzle.__drizzle_migrations`
+/** When the newest migration was made. Those that a rollback to 0.1.0 hides are negative (docs/operations.md). */
+const newestMillis = sql`coalesce(max(abs(created_at)), 0)`.mapWith(Number)
 
 export async function refuseLegacySchema(db: Db) {
   const [found] = await db.select({ exists: sql<boolean>`to_regclass('task_batches') is not null` }).from(one)
@@ -33,7 +35,7 @@ export async function refuseNewerSchema(db: Db): Promise<boolean> {
   if (!made!.exists) return false
   const [applied] = await db
     .select({
-      millis: sql`coalesce(max(created_at), 0)`.mapWith(Number),
+      millis: newestMillis,
       // As JSON, because a table made by an earlier server lacks the column.
       minimumServer: sql<number | null>`max((to_jsonb(applied) ->> 'minimum_server')::int)`,
     })
@@ -58,7 +60,7 @@ export async function migrate(db: Db): Promise<boolean> {
   await db.execute(
     sql`create table if not exists ${table} (id serial primary key, hash text not null, created_at bigint)`,
   )
-  const [newest] = await db.select({ millis: sql`coalesce(max(created_at), 0)`.mapWith(Number) }).from(table)
+  const [newest] = await db.select({ millis: newestMillis }).from(table)
   try {
     for (const migration of readMigrations())
       if (migration.folderMillis > newest!.millis) await apply(migration, db)
