@@ -103,7 +103,7 @@ export function createOperations<S extends string = never>(send: Send, scope: { 
     /**
      * Delete a task.
      *
-     * Deletes one task permanently. The request has no body.
+     * Deletes one task. The request has no body. POST /api/v1/tasks/restore brings it back for `EVENT_DAYS` (30) days.
      *
      * `DELETE /api/v1/tasks/{task_id}`
      *
@@ -358,7 +358,7 @@ export function createOperations<S extends string = never>(send: Send, scope: { 
     /**
      * Get the state of a session.
      *
-     * Returns where things stand: the progress, the next task, the tasks in progress, and what was completed last. The one call to make after an agent has lost its context.
+     * Returns where things stand: the progress, the next task, the tasks in progress, what was completed last, and the last notes. The one call to make after an agent has lost its context.
      *
      * `GET /api/v1/sessions/{session_id}`
      *

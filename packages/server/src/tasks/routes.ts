@@ -188,7 +188,8 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
         operationId: 'deleteTask',
         tags,
         summary: 'Delete a task',
-        description: 'Deletes one task permanently. The request has no body.',
+        description:
+          'Deletes one task. The request has no body. POST /api/v1/tasks/restore brings it back for `EVENT_DAYS` (30) days.',
         params: TaskParams,
         headers: ChangeHeaders,
         response: {
