@@ -133,7 +133,7 @@ export function createOperations<S extends string = never>(send: Send, scope: { 
     /**
      * Delete several tasks.
      *
-     * Deletes up to 500 tasks in one transaction, for example all completed tasks. The ids are in the JSON body. Unknown ids are skipped and returned in `not_found`. Clients and proxies that send no body with DELETE can send the same body to POST /api/v1/tasks/bulk-delete.
+     * Deletes up to 500 tasks in one transaction, for example all completed tasks. The ids are in the JSON body. Unknown ids are skipped and returned in `not_found`. POST /api/v1/tasks/restore brings tasks back for `EVENT_DAYS` (30) days. Clients and proxies that send no body with DELETE can send the same body to POST /api/v1/tasks/bulk-delete.
      *
      * `DELETE /api/v1/tasks/bulk`
      *
