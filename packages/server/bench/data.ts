@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Sql } from 'postgres'
 
-export const BATCHES_PER_SESSION = 4
+const BATCHES_PER_SESSION = 4
 export const TASKS_PER_BATCH = 10
 const TASKS_PER_SESSION = BATCHES_PER_SESSION * TASKS_PER_BATCH
 

@@ -36,7 +36,7 @@ const korean: Record<keyof Config, string> = {
     '트레이스를 OTLP/HTTP로 받을 OpenTelemetry 컬렉터의 URL. 예: `http://collector:4318`. 설정하지 않으면 트레이스를 보내지 않습니다.',
   IDEMPOTENCY_KEY_DAYS: '`Idempotency-Key`를 보관하는 일수.',
   EVENT_DAYS:
-    '이벤트를 보관하는 일수. `0`이면 이벤트를 기록하지 않으므로 이력과 메모가 없고, 삭제한 과제를 복원할 수 없습니다.',
+    '이벤트를 보관하는 일수. `0`이면 이벤트를 기록하지 않으므로 이력과 메모가 없고, 삭제한 태스크를 복원할 수 없습니다.',
   LOG_LEVEL: '기록할 최소 로그 레벨. `trace`, `debug`, `info`, `warn`, `error`, `fatal`, `silent` 중 하나.',
   LOG_FORMAT: '`json` 또는 `pretty`. 설정하지 않으면 터미널에서는 `pretty`, 그 밖에는 `json`.',
 }

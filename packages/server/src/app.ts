@@ -13,7 +13,7 @@
  *  7. body: JSON in UTF-8, at most 1 MiB (http/body)
  *  8. validation against the schemas of the route (http/validation)
  *  9. admission, second look: waits for a place at the database
- * 10. handler, with the Idempotency-Key of a create (routes of tasks, batches, claims, sessions; idempotency/header)
+ * 10. handler, with the Idempotency-Key of a create (routes of each feature; idempotency/header)
  * 11. store: one SQL statement, in most cases (store of each feature); rules between rows are in the database
  * 12. response, or a problem document for whatever was thrown (tasks/rules, http/error-handler); too
  *     many unread ones (http/unread)

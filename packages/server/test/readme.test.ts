@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../src/db/open.js'
+import { catalogue } from '../src/http/catalogue.js'
 import { createApi, options } from './support.js'
 
 const root = fileURLToPath(new URL('../../../', import.meta.url))
@@ -28,6 +29,7 @@ const linked = [
   'packages/client/README.md',
   'packages/mcp/README.md',
   'packages/server/README.md',
+  'patches/README.md',
 ]
 
 /** The code blocks of a page, in order. */
@@ -215,6 +217,18 @@ t.test('docs/cells.md shows parts of the configuration that pnpm ha-test:cells r
     const parts = blocksOf(read(page)).filter(({ language }) => language === 'haproxy')
     t.ok(parts.length > 0, page)
     for (const { code } of parts) t.ok(config.includes(code), `${page}: ${code}`)
+  }
+})
+
+t.test('the guide lists every error code under its status', async (t) => {
+  const codes = Object.entries(catalogue).map(([code, { status }]) => `${status} ${code}`)
+  for (const page of ['docs/guide.md', 'docs/ko/guide.md']) {
+    const rows = [...read(page).matchAll(/^\| (\d{3}(?:, \d{3})*) \| (`.*?`) \|/gm)]
+    const listed = rows.flatMap(([, statuses, names]) => {
+      const [first, ...others] = statuses!.split(', ')
+      return names!.split(', ').map((name, i) => `${others[i - 1] ?? first} ${name.slice(1, -1)}`)
+    })
+    t.same(listed.sort(), codes.toSorted(), page)
   }
 })
 

@@ -1,4 +1,4 @@
-/** The tasks that were deleted and can be put back. */
+/** The tasks that were deleted and can be restored. */
 import type { Event } from '@aklp/task-client'
 import { useComputed } from '@preact/signals'
 import { putBack } from './actions.js'

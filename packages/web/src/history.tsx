@@ -37,7 +37,7 @@ export function History({ plan, id }: { plan: Plan; id: string }) {
 }
 
 /** What an event was, in words: `completed it`, `changed title, priority`. */
-export function whatHappened({ type, changes }: Event): string {
+function whatHappened({ type, changes }: Event): string {
   const status = changes.find(({ field }) => field === 'status')
   if (type === 'task.updated' && status?.to === 'completed') return t('did_completed')
   if (type === 'task.updated' && status?.from === 'completed') return t('did_reopened')

@@ -54,7 +54,7 @@ const texts = {
   noTasks: ['This plan has no tasks.', '이 계획에는 태스크가 없습니다.'],
   allDone: ['All tasks are done and hidden.', '모든 태스크가 완료되어 숨겨져 있습니다.'],
   waitsFor: ['Waits for', '선행 태스크'],
-  holdsUp: ['Holds up', '후속 태스크'],
+  holdsUp: ['Blocks', '후속 태스크'],
   holdsUpInAll: ['{n} tasks in all, directly and indirectly', '간접적인 것까지 모두 {n}개'],
   andMore: ['and {n} more', '외 {n}개'],
   unknownTask: ['a task that cannot be read', '볼 수 없는 태스크'],
@@ -102,7 +102,7 @@ const texts = {
   release: ['Release', '선점 해제'],
   delete: ['Delete', '삭제'],
   undo: ['Undo', '실행 취소'],
-  putBack: ['Put back', '복원'],
+  putBack: ['Restore', '복원'],
   dismiss: ['Dismiss', '닫기'],
   ask_complete: ['Complete “{title}”?', '“{title}” 태스크를 완료 처리할까요?'],
   ask_reopen: ['Reopen “{title}”?', '“{title}” 태스크를 다시 열까요?'],
@@ -113,7 +113,7 @@ const texts = {
     '{who}이(가) 작업 중입니다. 계속하면 리스가 끝나고, 그 리스로 보내는 변경은 거부됩니다.',
   ],
   deleteHoldsUp: [
-    '{n} {n:task waits|tasks wait} for it, and no longer will, even if it is put back.',
+    '{n} {n:task waits|tasks wait} for it, and no longer will, even if it is restored.',
     '태스크 {n}개가 이 태스크를 기다리고 있습니다. 삭제하면 더는 기다리지 않으며, 복원해도 마찬가지입니다.',
   ],
   resultOptional: ['What came of it (optional)', '결과 (선택)'],
@@ -122,7 +122,7 @@ const texts = {
   addNote: ['Add the note', '메모 남기기'],
   findTask: ['Find a task', '태스크 찾기'],
   wasDeleted: ['“{title}” was deleted.', '“{title}” 태스크를 삭제했습니다.'],
-  notKept: ['It was deleted too long ago to be put back.', '삭제한 지 오래되어 복원할 수 없습니다.'],
+  notKept: ['It was deleted too long ago to be restored.', '삭제한 지 오래되어 복원할 수 없습니다.'],
   wasFaster: [
     '{who} was faster and changed: {what}. Nothing was saved. Look at the task as it is now, then try again.',
     '{who}이(가) 먼저 변경했습니다: {what}. 저장된 내용이 없습니다. 지금 상태를 확인한 뒤 다시 시도하세요.',
@@ -149,7 +149,7 @@ const texts = {
   did_reopened: ['reopened it', '다시 열기'],
   did_noted: ['left a note', '메모'],
   did_deleted: ['deleted it', '삭제'],
-  did_restored: ['put it back', '복원'],
+  did_restored: ['restored it', '복원'],
 
   // The service
   skip: ['Skip to content', '본문으로 건너뛰기'],

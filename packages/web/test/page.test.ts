@@ -163,7 +163,7 @@ t.test('the page', { skip }, async (t) => {
     t.equal(await button(page, 'Complete').count(), 0, 'what is blocked cannot be completed')
   })
 
-  await t.test('deleted tasks are put back: at once, or from the list', async (t) => {
+  await t.test('deleted tasks are restored: at once, or from the list', async (t) => {
     const { page, session, d, select } = await openPlan(t)
     const remove = async () => {
       await select('Read its logs')
@@ -180,13 +180,13 @@ t.test('the page', { skip }, async (t) => {
     await page.getByText('Deleted tasks').click()
     await page
       .locator('.deleted li', { hasText: 'Read its logs' })
-      .getByRole('button', { name: 'Put back' })
+      .getByRole('button', { name: 'Restore' })
       .click()
     await row(page, 'Read its logs').waitFor()
 
     await session.tasks.delete(d)
     await panel(page).getByText('Deleted by anonymous').waitFor()
-    await button(page, 'Put back').click()
+    await button(page, 'Restore').click()
     await button(page, 'Edit').waitFor()
   })
 

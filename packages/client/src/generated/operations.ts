@@ -103,7 +103,7 @@ export function createOperations<S extends string = never>(send: Send, scope: { 
     /**
      * Delete a task.
      *
-     * Deletes one task permanently. The request has no body.
+     * Deletes one task. The request has no body. POST /api/v1/tasks/restore brings it back for `EVENT_DAYS` (30) days.
      *
      * `DELETE /api/v1/tasks/{task_id}`
      *
@@ -133,7 +133,7 @@ export function createOperations<S extends string = never>(send: Send, scope: { 
     /**
      * Delete several tasks.
      *
-     * Deletes up to 500 tasks in one transaction, for example all completed tasks. The ids are in the JSON body. Unknown ids are skipped and returned in `not_found`. Clients and proxies that send no body with DELETE can send the same body to POST /api/v1/tasks/bulk-delete.
+     * Deletes up to 500 tasks in one transaction, for example all completed tasks. The ids are in the JSON body. Unknown ids are skipped and returned in `not_found`. POST /api/v1/tasks/restore brings tasks back for `EVENT_DAYS` (30) days. Clients and proxies that send no body with DELETE can send the same body to POST /api/v1/tasks/bulk-delete.
      *
      * `DELETE /api/v1/tasks/bulk`
      *
@@ -358,7 +358,7 @@ export function createOperations<S extends string = never>(send: Send, scope: { 
     /**
      * Get the state of a session.
      *
-     * Returns where things stand: the progress, the next task, the tasks in progress, and what was completed last. The one call to make after an agent has lost its context.
+     * Returns where things stand: the progress, the next task, the tasks in progress, what was completed last, and the last notes. The one call to make after an agent has lost its context.
      *
      * `GET /api/v1/sessions/{session_id}`
      *

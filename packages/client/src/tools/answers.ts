@@ -57,7 +57,7 @@ export function whyNone({ total, completed, in_progress, deferred }: Progress): 
   return 'No task is ready: the rest is blocked by tasks that cannot be started. list_tasks shows `open_blockers`.'
 }
 
-export const BUSY = (seconds = 1) =>
+const BUSY = (seconds = 1) =>
   `The task service is busy or restarting. Wait ${Math.max(1, Math.ceil(seconds))} s and make the same call again: nothing is done twice.`
 
 /** Why a call failed, as a model should read it; undefined if the service could not be reached, or for any other error. */

@@ -31,7 +31,7 @@ interface Index {
 }
 
 /** Identifies what a template is made with: PGlite, the options of initdb, and the migrations. */
-export function templateIdentity(): string {
+function templateIdentity(): string {
   const { resolve } = createRequire(import.meta.url)
   const manifest = join(resolve('@electric-sql/pglite'), '../../package.json')
   const { version } = JSON.parse(readFileSync(manifest, 'utf8'))

@@ -14,7 +14,7 @@ import {
 } from '../http/schemas.js'
 import type { Synonyms } from '../http/suggest.js'
 
-export const EVENT_TYPES = eventType.enumValues
+const EVENT_TYPES = eventType.enumValues
 
 /** Most seconds that a request waits for an event. */
 export const MAX_WAIT = 30

@@ -24,7 +24,7 @@ export const ChangeHeaders = Type.Object({
 })
 
 /** Header of a worker that changes a task it has claimed. */
-export const LEASE_TOKEN = 'lease-token'
+const LEASE_TOKEN = 'lease-token'
 
 /** The header of a response that is one task. */
 export const etagHeader = {

@@ -17,7 +17,7 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<{ store: SessionStore }> =
         tags: ['sessions'],
         summary: 'Get the state of a session',
         description:
-          'Returns where things stand: the progress, the next task, the tasks in progress, and what was completed last. The one call to make after an agent has lost its context.',
+          'Returns where things stand: the progress, the next task, the tasks in progress, what was completed last, and the last notes. The one call to make after an agent has lost its context.',
         params: SessionParams,
         querystring: SessionQuery,
         response: {

@@ -135,7 +135,7 @@ export function repeated(blockers: readonly string[] = [], parent = ''): FieldEr
 const nameOf = ({ key, title }: { key?: string | null; title: string }) => key ?? title
 
 /** Nodes that form a circle, the first one again at the end; undefined if there is none. Looks at each edge once. */
-export function findCircle(
+function findCircle(
   nodes: Iterable<string>,
   blockersOf: (node: string) => readonly string[],
 ): string[] | undefined {

@@ -188,7 +188,8 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
         operationId: 'deleteTask',
         tags,
         summary: 'Delete a task',
-        description: 'Deletes one task permanently. The request has no body.',
+        description:
+          'Deletes one task. The request has no body. POST /api/v1/tasks/restore brings it back for `EVENT_DAYS` (30) days.',
         params: TaskParams,
         headers: ChangeHeaders,
         response: {
@@ -250,7 +251,7 @@ export const taskRoutes: FastifyPluginAsyncTypebox<TaskRoutesOptions> = async (a
     tags,
     summary: 'Delete several tasks',
     description:
-      'Deletes up to 500 tasks in one transaction, for example all completed tasks. The ids are in the JSON body. Unknown ids are skipped and returned in `not_found`. Clients and proxies that send no body with DELETE can send the same body to POST /api/v1/tasks/bulk-delete.',
+      'Deletes up to 500 tasks in one transaction, for example all completed tasks. The ids are in the JSON body. Unknown ids are skipped and returned in `not_found`. POST /api/v1/tasks/restore brings tasks back for `EVENT_DAYS` (30) days. Clients and proxies that send no body with DELETE can send the same body to POST /api/v1/tasks/bulk-delete.',
     body: ref(TaskBulkDelete),
     response: {
       200: success('The number of deleted tasks and the unknown ids.', ref(TaskBulkDeleteResult)),

@@ -20,7 +20,7 @@ const tableOf: Record<string, Table> = { batch: 'batches', task: 'tasks' }
 const LONGEST_LINE = 1_000_000
 
 /** The input is not an export of this service. */
-export class FormatError extends Error {}
+class FormatError extends Error {}
 
 /** The first line: how many rows of each table follow. */
 export const toHeader = (total: Source['total']) => toJson({ aklp_task_export: FORMAT, ...total })

@@ -13,7 +13,7 @@ import type { GivenRow } from './rows.js'
 const PAGE = 500
 
 /** The database cannot be read as that of the Python service; the message says why, in one line. */
-export class LegacyError extends Error {}
+class LegacyError extends Error {}
 
 export const isPostgres = (url: string) => /^postgres(ql)?(\+\w+)?:\/\//.test(url)
 
