@@ -1,5 +1,6 @@
 /** Writes schema.ts: the types that go over the wire. */
 import openapiTS, { astToString, type SchemaObject } from 'openapi-typescript'
+// TypeScript 5: version 7, which checks and builds, has no API, and openapi-typescript needs this one.
 import ts from 'typescript'
 import type { Contract } from './read.js'
 import { mapSchemas, type Schema } from './schemas.js'
