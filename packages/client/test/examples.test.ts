@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
+import { run } from '../../server/test/process.js'
 import { createClient } from '../src/index.js'
 import { startService } from './support.js'
 
@@ -11,17 +10,12 @@ const root = fileURLToPath(new URL('../../..', import.meta.url))
 
 t.test('the examples work with the service', async (t) => {
   const { baseUrl } = await startService(t)
-  const run = async (name: string) => {
-    const { stdout } = await promisify(execFile)(
-      join(root, 'node_modules/.bin/tsx'),
-      ['--conditions=@aklp/source', join(root, `examples/${name}.ts`)],
-      { cwd: join(root, 'examples'), env: { ...process.env, AKLP_URL: baseUrl } },
-    )
-    return stdout
-  }
+  const tsx = join(root, 'node_modules/.bin/tsx')
+  const runExample = (name: string) =>
+    run(tsx, ['--conditions=@aklp/source', `${name}.ts`], join(root, 'examples'), { AKLP_URL: baseUrl })
 
   await t.test('agents-day continues in a second process and cleans up', async (t) => {
-    const lines = (await run('agents-day')).trim().split('\n')
+    const lines = (await runExample('agents-day')).trim().split('\n')
     t.match(lines, [
       'planned 4 tasks',
       /^completed "Understand what a Pod is" at \d{4}-/,
@@ -37,14 +31,14 @@ t.test('the examples work with the service', async (t) => {
   })
 
   await t.test('tool-calling returns mistakes that the model corrects', async (t) => {
-    const printed = await run('tool-calling')
+    const printed = await runExample('tool-calling')
     t.match(printed, 'did you mean title?')
     t.match(printed, 'did you mean high?')
     t.match(printed, 'model: Your next step: Create an nginx Pod')
   })
 
   await t.test('two-agents completes its plan after one was killed, and does nothing twice', async (t) => {
-    const lines = (await run('two-agents')).trim().split('\n')
+    const lines = (await runExample('two-agents')).trim().split('\n')
     t.equal(lines[0], 'planned 5 tasks')
     t.equal(lines.at(-1), '5 of 5 completed')
     t.ok(lines.indexOf('agent-1 was killed') < lines.indexOf('agent-2 did "Read its logs", attempt 2'))

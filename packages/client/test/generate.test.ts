@@ -6,12 +6,11 @@
  *
  * The expected files are compiled by `tsc -p tsconfig.check.json`; the modules next to `generated` resolve their imports.
  */
-import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
+import { run } from '../../server/test/process.js'
 import { writeOperations } from '../scripts/operations.js'
 import { readContract } from '../scripts/read.js'
 import { writeInputs } from '../scripts/tools.js'
@@ -30,7 +29,7 @@ function changed(change: (document: any) => void) {
 
 t.test('a contract about books generates the files in golden/generated', async (t) => {
   const folder = t.testdir()
-  await promisify(execFile)(join(client, '../../node_modules/.bin/tsx'), [
+  await run(join(client, '../../node_modules/.bin/tsx'), [
     join(client, 'scripts/generate.ts'),
     join(golden, 'contract.json'),
     folder,

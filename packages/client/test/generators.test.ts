@@ -1,11 +1,10 @@
 /** Other people make clients of the OpenAPI document with generators of their own. */
-import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
+import { run } from '../../server/test/process.js'
 import { startService } from './support.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -54,16 +53,8 @@ for (const { name, program, args, plan } of generators) {
     const { baseUrl } = await startService(t)
     const folder = mkdtempSync(join(tmpdir(), 'aklp-generator-'))
     t.teardown(() => rmSync(folder, { recursive: true }))
-    const run = async (program: string, ...args: string[]): Promise<string> => {
-      try {
-        return (await promisify(execFile)(program, args, { cwd: folder })).stdout
-      } catch (error) {
-        const { message, stdout } = error as Error & { stdout: string }
-        throw new Error(`${message}\n${stdout}`)
-      }
-    }
     writeFileSync(join(folder, 'package.json'), '{"type": "module"}')
-    await run(program, ...args)
+    await run(program, args, folder)
     writeFileSync(
       join(folder, 'plan.ts'),
       `${plan.match(/^ *import .*$/gm)!.join('\n')}
@@ -77,17 +68,10 @@ for (const { name, program, args, plan } of generators) {
       const report = (...values: unknown[]) => console.log(JSON.stringify(values))
       ${plan.replace(/^ *import .*$/gm, '')}`,
     )
-    const strict = [
-      '--strict',
-      '--noEmit',
-      '--skipLibCheck',
-      '--module',
-      'esnext',
-      '--moduleResolution',
-      'bundler',
-    ]
-    await run(join(root, 'node_modules/.bin/tsc'), ...strict, '--target', 'es2022', 'plan.ts')
-    const output = await run(join(root, 'node_modules/.bin/tsx'), 'plan.ts')
+    const strict = ['--strict', '--noEmit', '--skipLibCheck', '--module', 'esnext', '--target', 'es2022']
+    const tsc = join(root, 'node_modules/.bin/tsc')
+    await run(tsc, [...strict, '--moduleResolution', 'bundler', 'plan.ts'], folder)
+    const output = await run(join(root, 'node_modules/.bin/tsx'), ['plan.ts'], folder)
     t.same(JSON.parse(output), ['Create a Pod', 'Expose it', 1])
   })
 }

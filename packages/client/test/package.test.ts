@@ -1,27 +1,15 @@
-import { execFile } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
+import { run } from '../../server/test/process.js'
 import { startService } from './support.js'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 const client = join(root, 'packages/client')
 const bin = (name: string) => join(client, 'node_modules/.bin', name)
 const tsc = join(root, 'node_modules/.bin/tsc')
-
-/** Runs a program and returns its output; if it fails, the error contains the output. */
-async function run(program: string, input: string[], cwd: string): Promise<string> {
-  try {
-    const { stdout } = await promisify(execFile)(program, input, { cwd })
-    return stdout
-  } catch (error) {
-    const { message, stdout } = error as Error & { stdout: string }
-    throw new Error(`${message}\n${stdout}`)
-  }
-}
 
 const folder = mkdtempSync(join(tmpdir(), 'aklp-client-'))
 t.teardown(() => rmSync(folder, { recursive: true }))

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio'
 import type { Test } from 'tap'
+import { asUser } from '../../server/test/process.js'
 
 export const cli = fileURLToPath(new URL('../dist/cli.js', import.meta.url))
 
@@ -47,10 +48,11 @@ export async function overStdio(
   if (session) env.AKLP_SESSION = session
   if (worker) env.AKLP_WORKER = worker
   if (token) env.AKLP_TOKEN = token
+  const [command, args] = asUser([process.execPath, cli])
   return connect(
     test,
     era,
-    new StdioClientTransport({ command: process.execPath, args: [cli], env, cwd, stderr: 'ignore' }),
+    new StdioClientTransport({ command, args, env, cwd, stderr: 'ignore' }),
   )
 }
 

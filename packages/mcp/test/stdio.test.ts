@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { startService } from '../../client/test/support.js'
+import { asUser } from '../../server/test/process.js'
 import { cli, overStdio } from './connect.js'
 
 const server = fileURLToPath(new URL('../../server', import.meta.url))
@@ -22,8 +23,7 @@ function projectWithServer(test: Test): string {
 function run(cwd: string, env: Record<string, string> = {}, ...args: string[]) {
   return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
     const child = execFile(
-      process.execPath,
-      [cli, ...args],
+      ...asUser([process.execPath, cli, ...args]),
       { cwd, env: { PATH: process.env.PATH, ...env } },
       (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
     )
@@ -135,7 +135,7 @@ t.test(
 )
 
 t.test('stdout has nothing but messages of the protocol, whatever happens', async (t) => {
-  const child = spawn(process.execPath, [cli], {
+  const child = spawn(...asUser([process.execPath, cli]), {
     cwd: projectWithServer(t),
     env: { PATH: process.env.PATH, LOG_LEVEL: 'trace', DEBUG: '*' },
   })

@@ -9,9 +9,7 @@ import { admission, Gate, loadOfList, needsScan } from '../src/http/admission.js
 import { anonymous } from '../src/http/caller.js'
 import { pipelining } from '../src/http/pipelining.js'
 import { startServer, until } from './process.js'
-import { postgresMissing, startPostgres } from './support.js'
-
-const skip = (!process.env.CI && postgresMissing()) || false
+import { skipPostgres, startPostgres } from './support.js'
 
 /** Work that ends when `end` is called, and records when it starts. */
 function work(begun: string[], name: string) {
@@ -142,7 +140,7 @@ t.test(
   },
 )
 
-t.test('a service at its limit of concurrent calls', { skip }, async (t) => {
+t.test('a service at its limit of concurrent calls', { skip: skipPostgres }, async (t) => {
   const { newDatabase } = await startPostgres(t)
   const database = await newDatabase()
   const server = startServer(t, {

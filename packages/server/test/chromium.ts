@@ -5,9 +5,9 @@ import { type Browser, chromium } from 'playwright-core'
 
 const executablePath =
   process.env.CHROMIUM_PATH ??
-  (process.env.PATH ?? '')
-    .split(delimiter)
-    .map((folder) => join(folder, 'chromium'))
+  // The first one has no window and needs less of the machine.
+  ['chromium-headless-shell', 'chromium']
+    .flatMap((name) => (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, name)))
     .find((path) => existsSync(path))
 
 /** Why tests cannot run here, or false. CI must not skip them. */

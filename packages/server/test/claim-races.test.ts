@@ -4,7 +4,7 @@ import { sql } from 'drizzle-orm'
 import postgres from 'postgres'
 import t from 'tap'
 import { openDatabase } from '../src/db/open.js'
-import { type Api, options, postgresMissing, serveOn, startPostgres, type TestResponse } from './support.js'
+import { type Api, options, serveOn, skipPostgres, startPostgres, type TestResponse } from './support.js'
 
 /** Runs rounds, some of them at the same time: more would be rejected by an overloaded server. */
 async function inRounds(count: number, run: (nth: number) => Promise<void>) {
@@ -15,7 +15,7 @@ async function inRounds(count: number, run: (nth: number) => Promise<void>) {
   await Promise.all(Array.from({ length: 8 }, lane))
 }
 
-t.test('two servers', { skip: (!process.env.CI && postgresMissing()) || false }, async (t) => {
+t.test('two servers', { skip: skipPostgres }, async (t) => {
   const { newDatabase } = await startPostgres(t)
   const url = await newDatabase()
   const databases = await Promise.all([openDatabase(url, options), openDatabase(url, options)])

@@ -10,9 +10,7 @@ import t, { type Test } from 'tap'
 import { type ConnectOptions, connect, type Sql } from '../src/db/driver.js'
 import { openLegacy } from '../src/transfer/legacy.js'
 import { newFolder, until } from './process.js'
-import { freePort, postgresMissing, startPostgres } from './support.js'
-
-const skip = (!process.env.CI && postgresMissing()) || false
+import { freePort, skipPostgres, startPostgres } from './support.js'
 
 function open(t: Test, url: string, options: ConnectOptions = {}): Sql {
   const sql = connect(url, {
@@ -95,7 +93,7 @@ t.test('a queue that is never empty stays short', async (t) => {
   t.ok(performance.now() - start < 1000)
 })
 
-t.test('connections to PostgreSQL', { skip }, async (t) => {
+t.test('connections to PostgreSQL', { skip: skipPostgres }, async (t) => {
   const { databaseDir, newDatabase, port } = await startPostgres(t)
   const url = await newDatabase()
   const other = postgres(url, { max: 1, onnotice: () => {} })

@@ -13,9 +13,8 @@ import { openDatabase } from '../src/db/open.js'
 import * as tables from '../src/db/tables.js'
 import { anonymous } from '../src/http/caller.js'
 import { build, newFolder, send, startServer, until } from './process.js'
-import { freePort, options, postgresMissing, startPostgres, storesOf } from './support.js'
+import { freePort, options, skipPostgres, startPostgres, storesOf } from './support.js'
 
-const skip = (!process.env.CI && postgresMissing()) || false
 const server = fileURLToPath(new URL('..', import.meta.url))
 const readJson = (path: string) => JSON.parse(readFileSync(join(server, path), 'utf8'))
 const { entries } = readJson('migrations/meta/_journal.json')
@@ -422,7 +421,7 @@ t.test('a URL that cannot be opened is reported in one line, without its passwor
   )
 })
 
-t.test('PostgreSQL', { skip }, async (t) => {
+t.test('PostgreSQL', { skip: skipPostgres }, async (t) => {
   const { cluster, newDatabase, port } = await startPostgres(t)
   await onAnyDatabase(t, await newDatabase())
 

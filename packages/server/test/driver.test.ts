@@ -7,11 +7,9 @@ import { promisify } from 'node:util'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { build, newFolder, startServer, until } from './process.js'
-import { postgresMissing, startPostgres } from './support.js'
+import { skipPostgres, startPostgres } from './support.js'
 
 const server = fileURLToPath(new URL('..', import.meta.url))
-const skip = (!process.env.CI && postgresMissing()) || false
-
 /** postgres.js as it is published: the patched one with the patch taken back. */
 function unpatched(folder: string): string {
   cpSync(realpathSync(join(server, 'node_modules/postgres')), folder, { recursive: true })
@@ -62,74 +60,78 @@ async function writeToEndedConnections(t: Test, driver: string, url: string): Pr
   )
 }
 
-t.test('the packed server contains a driver that survives closed connections', { skip }, async (t) => {
-  const { newDatabase } = await startPostgres(t)
-  const folder = newFolder(t)
-  build()
-  const [{ filename }] = JSON.parse(
-    execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
-      cwd: server,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }),
-  )
-  execFileSync('tar', ['-xzf', join(folder, filename), '-C', folder])
-  const installed = join(folder, 'package')
-  const modules = join(installed, 'node_modules')
-  const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'))
-  for (const name of Object.keys(dependencies)) {
-    mkdirSync(dirname(join(modules, name)), { recursive: true })
-    symlinkSync(realpathSync(join(server, 'node_modules', name)), join(modules, name))
-  }
-  const published = unpatched(join(modules, 'postgres'))
-
-  await t.test(
-    'a closed connection ends a process with the published driver, but not with the patched one',
-    async (t) => {
-      const url = await newDatabase()
-      t.match(
-        await writeToEndedConnections(t, join(published, 'src/index.js'), url),
-        /TypeError.*reading 'write'/,
-      )
-      const patched = join(server, 'node_modules/postgres/src/index.js')
-      t.equal(await writeToEndedConnections(t, patched, url), 'goes on\n')
-    },
-  )
-
-  await t.test('the packed server keeps working while its connections are closed under load', async (t) => {
-    const url = await newDatabase()
-    const process = startServer(
-      t,
-      { DATABASE_URL: url, REQUEST_TIMEOUT_MS: '3000' },
-      { entry: join(installed, 'dist/start/cli.js') },
+t.test(
+  'the packed server contains a driver that survives closed connections',
+  { skip: skipPostgres },
+  async (t) => {
+    const { newDatabase } = await startPostgres(t)
+    const folder = newFolder(t)
+    build()
+    const [{ filename }] = JSON.parse(
+      execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+        cwd: server,
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }),
     )
-    const base = await process.listening()
-    const seen: (number | string)[] = []
-    let loaded = true
-    const load = async () => {
-      while (loaded) {
-        const body = JSON.stringify({ title: 'a' })
-        const headers = { 'content-type': 'application/json' }
-        const answer = await fetch(`${base}/api/v1/tasks`, { method: 'POST', headers, body })
-        const { error_code } = (await answer.json()) as { error_code?: string }
-        seen.push(error_code ?? answer.status)
+    execFileSync('tar', ['-xzf', join(folder, filename), '-C', folder])
+    const installed = join(folder, 'package')
+    const modules = join(installed, 'node_modules')
+    const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'))
+    for (const name of Object.keys(dependencies)) {
+      mkdirSync(dirname(join(modules, name)), { recursive: true })
+      symlinkSync(realpathSync(join(server, 'node_modules', name)), join(modules, name))
+    }
+    const published = unpatched(join(modules, 'postgres'))
+
+    await t.test(
+      'a closed connection ends a process with the published driver, but not with the patched one',
+      async (t) => {
+        const url = await newDatabase()
+        t.match(
+          await writeToEndedConnections(t, join(published, 'src/index.js'), url),
+          /TypeError.*reading 'write'/,
+        )
+        const patched = join(server, 'node_modules/postgres/src/index.js')
+        t.equal(await writeToEndedConnections(t, patched, url), 'goes on\n')
+      },
+    )
+
+    await t.test('the packed server keeps working while its connections are closed under load', async (t) => {
+      const url = await newDatabase()
+      const process = startServer(
+        t,
+        { DATABASE_URL: url, REQUEST_TIMEOUT_MS: '3000' },
+        { entry: join(installed, 'dist/start/cli.js') },
+      )
+      const base = await process.listening()
+      const seen: (number | string)[] = []
+      let loaded = true
+      const load = async () => {
+        while (loaded) {
+          const body = JSON.stringify({ title: 'a' })
+          const headers = { 'content-type': 'application/json' }
+          const answer = await fetch(`${base}/api/v1/tasks`, { method: 'POST', headers, body })
+          const { error_code } = (await answer.json()) as { error_code?: string }
+          seen.push(error_code ?? answer.status)
+        }
       }
-    }
-    const callers = Promise.all(Array.from({ length: 60 }, load))
-    const other = postgres(url, { max: 1, onnotice: () => {} })
-    for (let round = 0; round < 30; round++) {
-      await sleep(25)
-      await other`select pg_terminate_backend(pid) from pg_stat_activity
+      const callers = Promise.all(Array.from({ length: 60 }, load))
+      const other = postgres(url, { max: 1, onnotice: () => {} })
+      for (let round = 0; round < 30; round++) {
+        await sleep(25)
+        await other`select pg_terminate_backend(pid) from pg_stat_activity
         where application_name = 'aklp-task-server' and datname = current_database()`
-    }
-    const before = seen.length
-    await until('requests succeed again', () => seen.lastIndexOf(201) > before)
-    loaded = false
-    await callers
-    await other.end()
-    // A statement without a response would be reported as a timeout. Some calls wait too long while the pool reconnects.
-    t.same(new Set(seen.filter((it) => it !== 'overloaded')), new Set([201, 'database_unavailable']))
-    t.equal(process.child.exitCode, null)
-    t.equal(process.output.stderr, '')
-  })
-})
+      }
+      const before = seen.length
+      await until('requests succeed again', () => seen.lastIndexOf(201) > before)
+      loaded = false
+      await callers
+      await other.end()
+      // A statement without a response would be reported as a timeout. Some calls wait too long while the pool reconnects.
+      t.same(new Set(seen.filter((it) => it !== 'overloaded')), new Set([201, 'database_unavailable']))
+      t.equal(process.child.exitCode, null)
+      t.equal(process.output.stderr, '')
+    })
+  },
+)

@@ -5,10 +5,9 @@ import postgres from 'postgres'
 import t from 'tap'
 import { createClient, type Event } from '../../client/src/index.js'
 import { type ServerProcess, startServer } from './process.js'
-import { postgresMissing, startPostgres } from './support.js'
+import { skipPostgres, startPostgres } from './support.js'
 
-const missing = process.env.CI ? undefined : postgresMissing()
-t.test('no event is missed or comes twice when servers are killed', { skip: missing ?? false }, async (t) => {
+t.test('no event is missed or comes twice when servers are killed', { skip: skipPostgres }, async (t) => {
   const { newDatabase } = await startPostgres(t)
   const DATABASE_URL = await newDatabase()
   const start = async () => {

@@ -4,9 +4,7 @@ import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../src/db/open.js'
 import { until } from './process.js'
-import { createApi, freePort, options, postgresMissing, startPostgres, type TestResponse } from './support.js'
-
-const skip = (!process.env.CI && postgresMissing()) || false
+import { createApi, freePort, options, skipPostgres, startPostgres, type TestResponse } from './support.js'
 
 /** A connection that changes whether a server is read-only. */
 function operate(t: Test, url: string) {
@@ -25,7 +23,7 @@ function operate(t: Test, url: string) {
   }
 }
 
-t.test('several servers in DATABASE_URL', { skip }, async (t) => {
+t.test('several servers in DATABASE_URL', { skip: skipPostgres }, async (t) => {
   const first = await startPostgres(t)
   const url = await first.newDatabase()
   const second = await startPostgres(t, first)
@@ -120,7 +118,7 @@ t.test('several servers in DATABASE_URL', { skip }, async (t) => {
 
 t.test(
   'a connection is closed when its server becomes read-only, so that the host name is resolved again',
-  { skip },
+  { skip: skipPostgres },
   async (t) => {
     const { newDatabase } = await startPostgres(t)
     const url = await newDatabase()
@@ -145,7 +143,7 @@ t.test(
   },
 )
 
-t.test('the service is not ready while its database is read-only', { skip }, async (t) => {
+t.test('the service is not ready while its database is read-only', { skip: skipPostgres }, async (t) => {
   const { newDatabase } = await startPostgres(t)
   const url = await newDatabase()
   const { sql, setReadOnly } = operate(t, url)

@@ -2,10 +2,8 @@ import { randomUUID } from 'node:crypto'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../src/db/open.js'
-import { options, postgresMissing, startPostgres } from './support.js'
+import { options, skipPostgres, startPostgres } from './support.js'
 import { contents, importInto, serve } from './transfer.js'
-
-const skip = (!process.env.CI && postgresMissing()) || false
 
 const idsOf = (rows: { id: string }[]) => rows.map(({ id }) => id)
 
@@ -63,7 +61,7 @@ const PORTABLE = `
 const embedded = await serve(t, 'memory://')
 t.beforeEach(embedded.clear)
 
-t.test('import from the Python service', { skip }, async (t) => {
+t.test('import from the Python service', { skip: skipPostgres }, async (t) => {
   const { newDatabase } = await startPostgres(t)
   const url = await newDatabase()
   const onPostgres = await serve(t, url)

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { newFolder, send, startServer, until } from './process.js'
-import { freePort, postgresMissing, startPostgres } from './support.js'
+import { freePort, skipPostgres, startPostgres } from './support.js'
 
 // The tests on the embedded database share a folder, one after the other.
 const folder = newFolder(t)
@@ -71,7 +71,7 @@ t.test('SIGINT does not wait for SHUTDOWN_DELAY_MS', async (t) => {
   t.same(await server.ended, { code: 0, signal: null })
 })
 
-t.test('with PostgreSQL', { skip: (!process.env.CI && postgresMissing()) || false }, async (t) => {
+t.test('with PostgreSQL', { skip: skipPostgres }, async (t) => {
   const { cluster, newDatabase } = await startPostgres(t)
 
   /** A server with a task whose row is locked: an update of it stays in flight until `release` is called. */

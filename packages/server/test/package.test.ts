@@ -1,24 +1,14 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import t from 'tap'
-import { build, newFolder, send, startServer } from './process.js'
+import { build, newFolder, run, send, startServer } from './process.js'
 
 const server = fileURLToPath(new URL('..', import.meta.url))
 const client = join(server, '../client')
 const mcp = join(server, '../mcp')
 const { version } = JSON.parse(readFileSync(join(server, 'package.json'), 'utf8'))
-
-async function run(program: string, input: string[], cwd: string): Promise<string> {
-  try {
-    return (await promisify(execFile)(program, input, { cwd, maxBuffer: 1e8 })).stdout
-  } catch (error) {
-    const { message, stdout } = error as Error & { stdout: string }
-    throw new Error(`${message}\n${stdout}`)
-  }
-}
 
 t.test('the packed packages, installed by npm in an empty project', async (t) => {
   build()

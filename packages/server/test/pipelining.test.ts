@@ -6,7 +6,7 @@ import t, { type Test } from 'tap'
 import { type PipeliningOptions, pipelining } from '../src/http/pipelining.js'
 import { limitUnread } from '../src/http/unread.js'
 import { startServer, until } from './process.js'
-import { postgresMissing, startPostgres } from './support.js'
+import { skipPostgres, startPostgres } from './support.js'
 
 const request = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
 
@@ -88,7 +88,7 @@ t.test('when too many bytes are unread, the connection that has waited longest i
 
 t.test(
   'a server responds while clients send thousands of requests and read no response',
-  { skip: (!process.env.CI && postgresMissing()) || false },
+  { skip: skipPostgres },
   async (t) => {
     const { newDatabase } = await startPostgres(t)
     // Half of what the Kubernetes manifests give a pod.

@@ -8,7 +8,7 @@ import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { openDatabase } from '../src/db/open.js'
 import { newFolder, until } from './process.js'
-import { createApi, freePort, options, postgresMissing, startPostgres } from './support.js'
+import { createApi, freePort, options, skipPostgres, startPostgres } from './support.js'
 
 function pgbouncerMissing(): string | undefined {
   try {
@@ -19,7 +19,7 @@ function pgbouncerMissing(): string | undefined {
   }
 }
 
-const skip = (!process.env.CI && postgresMissing()) || pgbouncerMissing() || false
+const skip = skipPostgres || pgbouncerMissing() || false
 
 /** PgBouncer with two connections to the server, which callers have for a transaction at a time; its port. */
 async function startPooler(t: Test, server: number): Promise<number> {

@@ -145,7 +145,7 @@ async function initialise(cluster: EmbeddedPostgres, folder: string) {
  * The reason why PostgreSQL cannot run here, or undefined. If the tests run as root, it runs as the user postgres, which
  * must be able to enter this folder.
  */
-export function postgresMissing(): string | undefined {
+function postgresMissing(): string | undefined {
   if (process.getuid?.() !== 0) return undefined
   for (let folder = dirname(fileURLToPath(import.meta.url)); folder !== '/'; folder = dirname(folder)) {
     if ((statSync(folder).mode & 0o001) === 0) {
@@ -233,47 +233,68 @@ export async function createApi(
   }
 }
 
-/** Runs a suite once on each database. */
-export function onEachDatabase(suite: (test: Test, api: Api) => Promise<void> | void) {
-  t.test('embedded database', async (test) => {
-    const database = await openDatabase('memory://', options)
-    await withApi(test, database, suite)
-  })
-  const missing = process.env.CI ? undefined : postgresMissing()
-  t.test('PostgreSQL', { skip: missing ?? false }, async (test) => {
-    const { newDatabase } = await startPostgres(test)
-    const database = await openDatabase(await newDatabase(), options)
-    await withApi(test, database, suite)
-  })
+/** Calls a function once: for what all suites in a process share. */
+export function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
 }
 
-async function withApi(
-  test: Test,
-  database: Database,
-  suite: (test: Test, api: Api) => Promise<void> | void,
-) {
-  const api = await createApi(database)
-  try {
-    await suite(test, api)
-  } finally {
-    await api.app.close()
-    await database.close()
+async function openUntilTheEnd(url: string): Promise<Database> {
+  const database = await openDatabase(url, options)
+  t.teardown(() => database.close())
+  return database
+}
+
+/** An embedded database of all suites in this process. */
+export const sharedEmbedded = once(() => openUntilTheEnd('memory://'))
+/** A PostgreSQL of theirs. Those that stop or configure one start their own: {@link startPostgres}. */
+export const sharedPostgres = once(() => startPostgres(t))
+const postgresDatabase = once(async () => openUntilTheEnd(await (await sharedPostgres()).newDatabase()))
+
+/** Why a test cannot run here, or false. CI must not skip it. */
+export const skipPostgres = (!process.env.CI && postgresMissing()) || false
+
+/** Runs a suite once on each database, empty at its begin. */
+export function onEachDatabase(suite: (test: Test, api: Api) => Promise<void> | void) {
+  const run = (open: () => Promise<Database>) => async (test: Test) => {
+    const api = await createApi(await open())
+    await api.clear()
+    try {
+      await suite(test, api)
+    } finally {
+      await api.app.close()
+    }
   }
+  t.test('embedded database', run(sharedEmbedded))
+  t.test('PostgreSQL', { skip: skipPostgres }, run(postgresDatabase))
+}
+
+const compilers = new Map<string, (pointer: string) => ValidateFunction>()
+
+/** Compiles the schemas of a document, once for all applications that have the same one. */
+function compilerOf(document: object): (pointer: string) => ValidateFunction {
+  const text = JSON.stringify(document)
+  const known = compilers.get(text)
+  if (known) return known
+  const ajv = new Ajv2020({ strict: false, validateFormats: false })
+  ajv.addSchema(document, 'openapi')
+  const compiled = new Map<string, ValidateFunction>()
+  const compile = (pointer: string) => {
+    const validate = compiled.get(pointer) ?? ajv.compile({ $ref: `openapi#${pointer}` })
+    compiled.set(pointer, validate)
+    return validate
+  }
+  compilers.set(text, compile)
+  return compile
 }
 
 /** Returns a function that throws if a response does not match the OpenAPI document. */
 export function createResponseCheck(app: FastifyInstance) {
   const document = app.swagger() as any
-  const ajv = new Ajv2020({ strict: false, validateFormats: false })
-  ajv.addSchema(document, 'openapi')
-  const compiled = new Map<string, ValidateFunction>()
-  const compile = (pointer: string) => {
-    const cached = compiled.get(pointer)
-    if (cached) return cached
-    const validate = ajv.compile({ $ref: `openapi#${pointer}` })
-    compiled.set(pointer, validate)
-    return validate
-  }
+  const compile = compilerOf(document)
   const paths = Object.keys(document.paths)
     // Paths without parameters first: /tasks/bulk must not match /tasks/{task_id}.
     .sort((a, b) => a.split('{').length - b.split('{').length)
@@ -292,7 +313,7 @@ export function createResponseCheck(app: FastifyInstance) {
       if (method === 'HEAD') return
       // 404 or 405: no operation describes these.
       const validate = compile('/components/schemas/Problem')
-      if (!validate(body)) fail(`not a Problem: ${ajv.errorsText(validate.errors)}`)
+      if (!validate(body)) fail(`not a Problem: ${JSON.stringify(validate.errors)}`)
       return
     }
     const described = operation.responses[status]
@@ -311,7 +332,7 @@ export function createResponseCheck(app: FastifyInstance) {
       ? ['components', 'responses', shared]
       : ['paths', path!, method.toLowerCase(), 'responses', String(status)]
     const validate = compile(`/${[...keys, 'content', type, 'schema'].map(toPointer).join('/')}`)
-    if (!validate(body)) fail(`the body does not match the schema: ${ajv.errorsText(validate.errors)}`)
+    if (!validate(body)) fail(`the body does not match the schema: ${JSON.stringify(validate.errors)}`)
     if (isProblem && body.status !== status) fail('the status in the body is different')
   }
 }

@@ -6,10 +6,8 @@ import { type Database, joined } from '../src/db/database.js'
 import { exportTo } from '../src/transfer/export.js'
 import { showProgress } from '../src/transfer/progress.js'
 import { newFolder, startServer } from './process.js'
-import { type Api, postgresMissing, startPostgres } from './support.js'
+import { type Api, skipPostgres, startPostgres } from './support.js'
 import { contents, importInto, listener, serve } from './transfer.js'
-
-const skip = (!process.env.CI && postgresMissing()) || false
 
 /** Returns the database, with a function that is called before the nth statement of a transaction. */
 const beforeStatement = ({ database }: Api, n: number, callback: () => void | Promise<void>): Database => ({
@@ -89,7 +87,7 @@ t.test('an export of one session has its rows and no others', async (t) => {
   t.same(await exportTo(database, { to: file, session: randomUUID() }, listener()), { batches: 0, tasks: 0 })
 })
 
-t.test('export and import with PostgreSQL', { skip }, async (t) => {
+t.test('export and import with PostgreSQL', { skip: skipPostgres }, async (t) => {
   const { newDatabase } = await startPostgres(t)
   const onPostgres = await serve(t, await newDatabase())
   t.beforeEach(onPostgres.clear)

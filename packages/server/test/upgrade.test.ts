@@ -8,7 +8,7 @@ import { buildSync } from 'esbuild'
 import postgres from 'postgres'
 import t, { type Test } from 'tap'
 import { newFolder, send, startServer } from './process.js'
-import { postgresMissing, startPostgres } from './support.js'
+import { skipPostgres, startPostgres } from './support.js'
 
 const COMMIT = '7b193291b97f0231c35eb5f142dc77e3d3459e93'
 const root = fileURLToPath(new URL('../../../', import.meta.url))
@@ -192,8 +192,7 @@ const noHistory = !hasFirstRelease() && `the history of this checkout does not h
 t.test('upgrade from 0.1.0', { skip: noHistory }, async (t) => {
   const first = buildFirstRelease()
 
-  const skip = (!process.env.CI && postgresMissing()) || false
-  await t.test('PostgreSQL', { skip }, async (t) => {
+  await t.test('PostgreSQL', { skip: skipPostgres }, async (t) => {
     const url = await (await startPostgres(t)).newDatabase()
     const sql = postgres(url, { max: 1 })
     t.teardown(() => sql.end())

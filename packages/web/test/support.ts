@@ -4,13 +4,21 @@ import { createClient } from '@aklp/task-client'
 import AxeBuilder from '@axe-core/playwright'
 import type { FastifyInstance } from 'fastify'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
-import type { Test } from 'tap'
+import t, { type Test } from 'tap'
 import { buildApp } from '../../server/src/app.js'
 import { openDatabase } from '../../server/src/db/open.js'
 import { loadConfig, serviceOptions } from '../../server/src/start/config.js'
-import { options } from '../../server/test/support.js'
+import { launch } from '../../server/test/chromium.js'
+import { once, options } from '../../server/test/support.js'
 
-export { launch, skip } from '../../server/test/chromium.js'
+export { skip } from '../../server/test/chromium.js'
+
+/** A browser of all suites in this process. */
+export const sharedBrowser = once(async () => {
+  const browser = await launch()
+  t.teardown(() => browser.close())
+  return browser
+})
 
 /** A service on a port of its own, which can stop and start again there. */
 export async function serve(t: Test, settings: Record<string, string> = {}) {

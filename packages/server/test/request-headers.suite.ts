@@ -1,11 +1,9 @@
 import { connect } from 'node:net'
 import t from 'tap'
-import { openDatabase } from '../src/db/open.js'
 import { send } from './hostile.js'
-import { createApi, options } from './support.js'
+import { createApi, sharedEmbedded } from './support.js'
 
-const database = await openDatabase('memory://', options)
-t.teardown(() => database.close())
+const database = await sharedEmbedded()
 
 const API_KEYS = JSON.stringify([
   {
@@ -32,6 +30,7 @@ t.test('without authentication, a Host other than localhost or an IP address ret
   ]) {
     t.equal((await responseTo(host)).status, 200, host)
   }
+  const before = (await responseTo('localhost')).body.total
   for (const host of [
     'evil.example',
     'evil.example:8001',
@@ -54,7 +53,7 @@ t.test('without authentication, a Host other than localhost or an IP address ret
   for (const path of ['/docs', '/openapi.json', '/metrics', '/nowhere']) {
     t.equal((await app.inject({ url: path, headers: { host: 'evil.example' } })).statusCode, 421, path)
   }
-  t.equal((await responseTo('localhost')).body.total, 0, 'nothing was created')
+  t.equal((await responseTo('localhost')).body.total, before, 'nothing was created')
 })
 
 t.test('health checks respond whatever their Host is', async (t) => {

@@ -1,12 +1,10 @@
 import t from 'tap'
 import { createKeyring, hashKey, makeKey } from '../src/access/keys.js'
-import { openDatabase } from '../src/db/open.js'
 import { assertNotExposed, ConfigError, loadConfig } from '../src/start/config.js'
 import { bearer, entry, key, reader, readerEntry, withKeys } from './access.js'
-import { options, serveOn } from './support.js'
+import { serveOn, sharedEmbedded } from './support.js'
 
-const database = await openDatabase('memory://', options)
-t.teardown(() => database.close())
+const database = await sharedEmbedded()
 
 t.test('without configured keys, calls need no authentication', async (t) => {
   const { call } = await serveOn(database, t)

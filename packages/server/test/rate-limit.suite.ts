@@ -1,12 +1,10 @@
 import t from 'tap'
 import { makeKey } from '../src/access/keys.js'
 import { createLimit } from '../src/access/rate-limit.js'
-import { openDatabase } from '../src/db/open.js'
 import { bearer, key, reader, withKeys } from './access.js'
-import { options, serveOn } from './support.js'
+import { serveOn, sharedEmbedded } from './support.js'
 
-const database = await openDatabase('memory://', options)
-t.teardown(() => database.close())
+const database = await sharedEmbedded()
 
 t.test('a caller over its limit of requests per minute gets 429, and other callers do not', async (t) => {
   const { call } = await serveOn(database, t, { ...withKeys, RATE_LIMIT_PER_MINUTE: '3' })

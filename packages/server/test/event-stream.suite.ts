@@ -11,7 +11,7 @@ import { Follower } from '../src/events/follower.js'
 import { EventStream } from '../src/events/stream.js'
 import { anonymous } from '../src/http/caller.js'
 import { until } from './process.js'
-import { type Api, createApi, onEachDatabase, options, postgresMissing, startPostgres } from './support.js'
+import { type Api, createApi, onEachDatabase, options, sharedPostgres, skipPostgres } from './support.js'
 
 /** A block of a stream: its fields, and its comments as one. */
 type Block = Record<string, string>
@@ -347,9 +347,8 @@ t.test('a stream', async (t) => {
   })
 })
 
-const missing = process.env.CI ? undefined : postgresMissing()
-t.test('an event reaches the readers of another server', { skip: missing ?? false }, async (t) => {
-  const { newDatabase } = await startPostgres(t)
+t.test('an event reaches the readers of another server', { skip: skipPostgres }, async (t) => {
+  const { newDatabase } = await sharedPostgres()
   const url = await newDatabase()
   const servers = await Promise.all(
     [1, 2].map(async () => {

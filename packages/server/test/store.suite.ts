@@ -10,9 +10,7 @@ import { qb, statement } from '../src/db/statement.js'
 import { tasks as table } from '../src/db/tables.js'
 import { anonymous } from '../src/http/caller.js'
 import type { TaskListQuery } from '../src/tasks/schemas.js'
-import { onEachDatabase, options, postgresMissing, startPostgres, storesOf } from './support.js'
-
-const skip = (!process.env.CI && postgresMissing()) || false
+import { onEachDatabase, options, sharedPostgres, skipPostgres, storesOf } from './support.js'
 
 onEachDatabase(async (t, { database, clear }) => {
   t.beforeEach(clear)
@@ -78,9 +76,9 @@ onEachDatabase(async (t, { database, clear }) => {
 
 t.test(
   'a connection keeps a limited number of statements prepared, whatever is listed',
-  { skip },
+  { skip: skipPostgres },
   async (t) => {
-    const { newDatabase } = await startPostgres(t)
+    const { newDatabase } = await sharedPostgres()
     const database = await openDatabase(await newDatabase(), { ...options, poolSize: 1 })
     const { tasks, batches, sessions } = storesOf(database)
     const [session_id, batch_id] = [randomUUID(), randomUUID()]

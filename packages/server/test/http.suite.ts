@@ -1,15 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { openDatabase } from '../src/db/open.js'
 import { nearestRoute } from '../src/http/not-found.js'
-import { createApi, options } from './support.js'
+import { createApi, sharedEmbedded } from './support.js'
 
-const database = await openDatabase('memory://', options)
+const database = await sharedEmbedded()
 const { app, call } = await createApi(database)
-t.teardown(async () => {
-  await app.close()
-  await database.close()
-})
+t.teardown(() => app.close())
 
 const json = { 'content-type': 'application/json' }
 

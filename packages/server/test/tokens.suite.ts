@@ -6,13 +6,11 @@ import { pino } from 'pino'
 import t from 'tap'
 import { sessionFor } from '../src/access/session.js'
 import { createTokens, InvalidToken } from '../src/access/tokens.js'
-import { openDatabase } from '../src/db/open.js'
 import { bearer, key, withKeys } from './access.js'
 import { startIssuer } from './issuer.js'
-import { options, serveOn } from './support.js'
+import { serveOn, sharedEmbedded } from './support.js'
 
-const database = await openDatabase('memory://', options)
-t.teardown(() => database.close())
+const database = await sharedEmbedded()
 
 /** A logger that keeps its lines. */
 function logOf() {

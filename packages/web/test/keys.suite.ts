@@ -1,7 +1,7 @@
 /** The page of services that are set up otherwise: with keys, and without events. */
 import t from 'tap'
 import { hashKey, makeKey } from '../../server/src/access/keys.js'
-import { launch, open, plan, serve, skip, violations } from './support.js'
+import { open, plan, serve, sharedBrowser, skip, violations } from './support.js'
 
 t.test('the page of a service with keys', { skip }, async (t) => {
   const [reader, writer] = [makeKey(), makeKey()]
@@ -9,8 +9,7 @@ t.test('the page of a service with keys', { skip }, async (t) => {
     { name: 'learner', hash: hashKey(reader), scopes: ['tasks:read'] },
     { name: 'teacher', hash: hashKey(writer), scopes: ['tasks:read', 'tasks:write'] },
   ]
-  const browser = await launch()
-  t.teardown(() => browser.close())
+  const browser = await sharedBrowser()
   const { url } = await serve(t, { API_KEYS: JSON.stringify(keys) })
   const created = await fetch(`${url}/api/v1/batches`, {
     method: 'POST',
@@ -65,8 +64,7 @@ t.test('the page of a service with keys', { skip }, async (t) => {
 })
 
 t.test('the page of a service without events reads again every few seconds', { skip }, async (t) => {
-  const browser = await launch()
-  t.teardown(() => browser.close())
+  const browser = await sharedBrowser()
   const { url, client } = await serve(t, { EVENT_DAYS: '0' })
   const { id, tasks } = await client.batches.create(plan)
   const page = await open(t, browser, `${url}/#/plans/${id}?view=list&task=${tasks[0]!.id}`, {

@@ -2,13 +2,11 @@
 import { gunzipSync } from 'node:zlib'
 import t from 'tap'
 import { buildApp } from '../src/app.js'
-import { openDatabase } from '../src/db/open.js'
 import { loadConfig, serviceOptions } from '../src/start/config.js'
-import { options } from './support.js'
+import { sharedEmbedded } from './support.js'
 
 t.test('GET /', async (t) => {
-  const database = await openDatabase('memory://', options)
-  t.teardown(() => database.close())
+  const database = await sharedEmbedded()
   const serve = async (settings: Record<string, string> = {}) => {
     const app = await buildApp({ ...serviceOptions(loadConfig(settings)), database })
     t.teardown(() => app.close())

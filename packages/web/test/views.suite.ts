@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
-import { launch, open, serve, skip, violations } from './support.js'
+import { open, serve, sharedBrowser, skip, violations } from './support.js'
 
 /** `c` names `a`, which `b` implies; `d` is free. */
 const tasks = [
@@ -15,8 +15,7 @@ const tasks = [
 ]
 
 t.test('the views', { skip }, async (t) => {
-  const browser = await launch()
-  t.teardown(() => browser.close())
+  const browser = await sharedBrowser()
   const { url, client } = await serve(t)
 
   async function openPlan(

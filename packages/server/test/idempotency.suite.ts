@@ -9,8 +9,8 @@ import {
   createApi,
   onEachDatabase,
   options,
-  postgresMissing,
-  startPostgres,
+  sharedPostgres,
+  skipPostgres,
   storesOf,
   type TestResponse,
 } from './support.js'
@@ -265,8 +265,8 @@ t.test('a field with a default that another version has changes no fingerprint',
   t.end()
 })
 
-t.test('several servers', { skip: (!process.env.CI && postgresMissing()) || false }, async (t) => {
-  const { newDatabase } = await startPostgres(t)
+t.test('several servers', { skip: skipPostgres }, async (t) => {
+  const { newDatabase } = await sharedPostgres()
   const url = await newDatabase()
   const open = async () => {
     const database = await openDatabase(url, { ...options, lockTimeout: 200 })

@@ -26,13 +26,13 @@ t.test('an unexpected error is logged with its type, message and stack, and not 
   const { response, log } = await createSecret(joined(run))
   t.equal(response.statusCode, 500)
   t.match(response.json(), { error_code: 'internal_error' })
-  t.notMatch(response.body, /rows|TypeError|errors\.test/)
+  t.notMatch(response.body, /rows|TypeError|errors\.suite/)
   const { error_code, error } = JSON.parse(log)
   t.equal(error_code, 'internal_error')
   t.match(error, {
     type: 'TypeError',
     message: "Cannot read properties of undefined (reading 'rows')",
-    stack: /errors\.test/,
+    stack: /errors\.suite/,
   })
 })
 

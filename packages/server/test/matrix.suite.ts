@@ -10,10 +10,9 @@ import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import t from 'tap'
 import { hashKey, makeKey } from '../src/access/keys.js'
-import { openDatabase } from '../src/db/open.js'
 import { batches, tasks } from '../src/db/tables.js'
 import { startIssuer } from './issuer.js'
-import { createApi, options } from './support.js'
+import { createApi, sharedEmbedded } from './support.js'
 
 const [A, B] = [randomUUID(), randomUUID()]
 /** The token of every lease: a caller that knows it must not see more by it. */
@@ -83,7 +82,7 @@ const tokens = await Promise.all(
   })),
 )
 
-const database = await openDatabase('memory://', options)
+const database = await sharedEmbedded()
 const { app } = await createApi(database, {
   ...issuer.settings,
   API_KEYS: JSON.stringify(
@@ -95,10 +94,7 @@ const { app } = await createApi(database, {
     })),
   ),
 })
-t.teardown(async () => {
-  await app.close()
-  await database.close()
-})
+t.teardown(() => app.close())
 
 const document = app.swagger() as any
 const resolve = (value: any): any =>

@@ -4,15 +4,13 @@ import Fastify from 'fastify'
 import { pino } from 'pino'
 import t, { type Test } from 'tap'
 import { hashKey, makeKey } from '../src/access/keys.js'
-import { openDatabase } from '../src/db/open.js'
 import { anonymous } from '../src/http/caller.js'
 import { handleError } from '../src/http/error-handler.js'
 import { validateStrictly } from '../src/http/validation.js'
 import { mcpRoute } from '../src/mcp/route.js'
-import { type Api, options, serveOn } from './support.js'
+import { type Api, serveOn, sharedEmbedded } from './support.js'
 
-const database = await openDatabase('memory://', options)
-t.teardown(() => database.close())
+const database = await sharedEmbedded()
 
 const HEADERS = { accept: 'application/json, text/event-stream', 'content-type': 'application/json' }
 const session_id = randomUUID()

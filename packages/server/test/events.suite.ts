@@ -14,9 +14,9 @@ import {
   createApi,
   onEachDatabase,
   options,
-  postgresMissing,
   serveOn,
-  startPostgres,
+  sharedPostgres,
+  skipPostgres,
   storesOf,
 } from './support.js'
 
@@ -776,9 +776,8 @@ const blank = {
   completed_at: null,
 }
 
-const missing = process.env.CI ? undefined : postgresMissing()
-t.test('on PostgreSQL, beside writers on two servers', { skip: missing ?? false }, async (t) => {
-  const { newDatabase } = await startPostgres(t)
+t.test('on PostgreSQL, beside writers on two servers', { skip: skipPostgres }, async (t) => {
+  const { newDatabase } = await sharedPostgres()
   const url = await newDatabase()
   const databases = [await openDatabase(url, options), await openDatabase(url, options)]
   t.teardown(() => Promise.all(databases.map((database) => database.close())))

@@ -4,7 +4,7 @@ import postgres from 'postgres'
 import t from 'tap'
 import { openDatabase } from '../src/db/open.js'
 import { until } from './process.js'
-import { type Api, createApi, onEachDatabase, options, postgresMissing, startPostgres } from './support.js'
+import { type Api, createApi, onEachDatabase, options, sharedPostgres, skipPostgres } from './support.js'
 
 onEachDatabase(async (t, { call, plan, clear }) => {
   t.beforeEach(clear)
@@ -178,155 +178,148 @@ onEachDatabase(async (t, { call, plan, clear }) => {
 })
 
 // On PostgreSQL another connection can hold a row, and so force the wait that above happens by chance.
-t.test(
-  'a call that waits for a row lock',
-  { skip: (!process.env.CI && postgresMissing()) || false },
-  async (t) => {
-    const { newDatabase } = await startPostgres(t)
-    const url = await newDatabase()
-    const database = await openDatabase(url, options)
-    const { app, call, plan } = await createApi(database)
-    const other = postgres(url, { max: 2, onnotice: () => {} })
-    t.after(async () => {
-      await other.end()
-      await app.close()
-      await database.close()
-    })
+t.test('a call that waits for a row lock', { skip: skipPostgres }, async (t) => {
+  const { newDatabase } = await sharedPostgres()
+  const url = await newDatabase()
+  const database = await openDatabase(url, options)
+  const { app, call, plan } = await createApi(database)
+  const other = postgres(url, { max: 2, onnotice: () => {} })
+  t.after(async () => {
+    await other.end()
+    await app.close()
+    await database.close()
+  })
 
-    /** Makes the calls while another connection has done `sql` and not yet committed it. */
-    const meanwhile = async (
-      calls: (() => ReturnType<Api['call']>)[],
-      change: (sql: postgres.TransactionSql) => Promise<unknown>,
-    ) => {
-      let answers: ReturnType<Api['call']>[] = []
-      await other.begin(async (sql) => {
-        await change(sql)
-        answers = calls.map((make) => make())
-        await until('the calls wait for the lock', async () => {
-          const [waiting] = await other`select count(*)::int from pg_stat_activity
+  /** Makes the calls while another connection has done `sql` and not yet committed it. */
+  const meanwhile = async (
+    calls: (() => ReturnType<Api['call']>)[],
+    change: (sql: postgres.TransactionSql) => Promise<unknown>,
+  ) => {
+    let answers: ReturnType<Api['call']>[] = []
+    await other.begin(async (sql) => {
+      await change(sql)
+      answers = calls.map((make) => make())
+      await until('the calls wait for the lock', async () => {
+        const [waiting] = await other`select count(*)::int from pg_stat_activity
           where datname = current_database() and wait_event_type = 'Lock'`
-          return waiting!.count === calls.length
-        })
+        return waiting!.count === calls.length
       })
-      return Promise.all(answers)
-    }
+    })
+    return Promise.all(answers)
+  }
 
-    await t.test(
-      'an update keeps the changes of the other transaction and has a later updated_at',
-      async (t) => {
-        const { body: before } = await call('POST', '/tasks', { title: 'a', status: 'completed' })
-        const [answer] = await meanwhile(
-          [() => call('PUT', `/tasks/${before.id}`, { description: 'mine' })],
-          // A moment far ahead, as another server with a fast clock would write it.
-          (
-            sql,
-          ) => sql`update tasks set title = 'theirs', priority = 'high', status = 'pending', completed_at = null,
+  await t.test(
+    'an update keeps the changes of the other transaction and has a later updated_at',
+    async (t) => {
+      const { body: before } = await call('POST', '/tasks', { title: 'a', status: 'completed' })
+      const [answer] = await meanwhile(
+        [() => call('PUT', `/tasks/${before.id}`, { description: 'mine' })],
+        // A moment far ahead, as another server with a fast clock would write it.
+        (
+          sql,
+        ) => sql`update tasks set title = 'theirs', priority = 'high', status = 'pending', completed_at = null,
         updated_at = now() + interval '1 hour' where id = ${before.id}`,
-        )
-        t.equal(answer!.status, 200)
-        t.match(answer!.body, {
-          title: 'theirs',
-          description: 'mine',
-          priority: 'high',
-          status: 'pending',
-          completed_at: null,
-        })
-        t.ok(
-          Date.parse(answer!.body.updated_at) > Date.parse(before.updated_at) + 3_500_000,
-          'updated_at rises',
-        )
-        t.strictSame((await call('GET', `/tasks/${before.id}`)).body, answer!.body)
-      },
-    )
-
-    await t.test('a task that the other transaction completed keeps its completed_at', async (t) => {
-      const { body: before } = await call('POST', '/tasks', { title: 'a' })
-      const [answer] = await meanwhile(
-        [() => call('PUT', `/tasks/${before.id}`, { status: 'completed' })],
-        (sql) =>
-          sql`update tasks set status = 'completed', completed_at = '2020-01-01T00:00:00Z' where id = ${before.id}`,
       )
-      t.match(answer!.body, { status: 'completed', completed_at: '2020-01-01T00:00:00.000Z' })
-    })
-
-    await t.test('an empty update returns what the other transaction wrote', async (t) => {
-      const { body: before } = await call('POST', '/tasks', { title: 'a' })
-      const [answer] = await meanwhile(
-        [() => call('PUT', `/tasks/${before.id}`, {})],
-        (sql) => sql`update tasks set title = 'theirs' where id = ${before.id}`,
+      t.equal(answer!.status, 200)
+      t.match(answer!.body, {
+        title: 'theirs',
+        description: 'mine',
+        priority: 'high',
+        status: 'pending',
+        completed_at: null,
+      })
+      t.ok(
+        Date.parse(answer!.body.updated_at) > Date.parse(before.updated_at) + 3_500_000,
+        'updated_at rises',
       )
-      t.match(answer!.body, { title: 'theirs', updated_at: before.updated_at })
-    })
+      t.strictSame((await call('GET', `/tasks/${before.id}`)).body, answer!.body)
+    },
+  )
 
-    await t.test(
-      'updates, deletes and bulk calls do not find what the other transaction deleted',
-      async (t) => {
-        const { tasks } = await plan(titles(3))
-        const ids: string[] = tasks.map((task: any) => task.id)
-        const [update, remove, bulkUpdate, bulkDelete] = await meanwhile(
-          [
-            () => call('PUT', `/tasks/${ids[0]}`, { title: 'b' }),
-            () => call('DELETE', `/tasks/${ids[0]}`),
-            () => call('PUT', '/tasks/bulk', { tasks: [{ id: ids[0], title: 'b' }] }),
-            () => call('DELETE', '/tasks/bulk', { ids: [ids[0]] }),
-          ],
-          (sql) => sql`delete from tasks where id = ${ids[0]!}`,
-        )
-        t.equal(update!.status, 404)
-        t.equal(remove!.status, 404)
-        t.strictSame(bulkUpdate!.body, { updated: [], not_found: [ids[0]] })
-        t.strictSame(bulkDelete!.body, { deleted_count: 0, not_found: [ids[0]] })
-        t.equal((await call('GET', `/tasks/${ids[1]}`)).status, 200)
-      },
+  await t.test('a task that the other transaction completed keeps its completed_at', async (t) => {
+    const { body: before } = await call('POST', '/tasks', { title: 'a' })
+    const [answer] = await meanwhile(
+      [() => call('PUT', `/tasks/${before.id}`, { status: 'completed' })],
+      (sql) =>
+        sql`update tasks set status = 'completed', completed_at = '2020-01-01T00:00:00Z' where id = ${before.id}`,
     )
+    t.match(answer!.body, { status: 'completed', completed_at: '2020-01-01T00:00:00.000Z' })
+  })
 
-    await t.test('a delete removes what the other transaction changed', async (t) => {
+  await t.test('an empty update returns what the other transaction wrote', async (t) => {
+    const { body: before } = await call('POST', '/tasks', { title: 'a' })
+    const [answer] = await meanwhile(
+      [() => call('PUT', `/tasks/${before.id}`, {})],
+      (sql) => sql`update tasks set title = 'theirs' where id = ${before.id}`,
+    )
+    t.match(answer!.body, { title: 'theirs', updated_at: before.updated_at })
+  })
+
+  await t.test(
+    'updates, deletes and bulk calls do not find what the other transaction deleted',
+    async (t) => {
       const { tasks } = await plan(titles(3))
       const ids: string[] = tasks.map((task: any) => task.id)
-      const [remove] = await meanwhile(
-        [() => call('DELETE', `/tasks/${ids[0]}`)],
-        (sql) => sql`update tasks set title = 'theirs' where id = ${ids[0]!}`,
-      )
-      t.equal(remove!.status, 204)
-      const [bulk] = await meanwhile(
-        [() => call('DELETE', '/tasks/bulk', { ids: [...ids].reverse() })],
-        (sql) => sql`update tasks set title = 'theirs' where id in ${sql(ids)}`,
-      )
-      t.strictSame(bulk!.body, { deleted_count: 2, not_found: [ids[0]] })
-      t.equal((await call('GET', `/tasks/${ids[1]}`)).status, 404)
-    })
-
-    await t.test('a bulk update keeps the changes of the other transaction in each task', async (t) => {
-      const { tasks } = await plan(titles(20))
-      const ids: string[] = tasks.map((task: any) => task.id)
-      const [answer] = await meanwhile(
+      const [update, remove, bulkUpdate, bulkDelete] = await meanwhile(
         [
-          () =>
-            call('PUT', '/tasks/bulk', { tasks: shuffled(ids).map((id) => ({ id, description: 'mine' })) }),
+          () => call('PUT', `/tasks/${ids[0]}`, { title: 'b' }),
+          () => call('DELETE', `/tasks/${ids[0]}`),
+          () => call('PUT', '/tasks/bulk', { tasks: [{ id: ids[0], title: 'b' }] }),
+          () => call('DELETE', '/tasks/bulk', { ids: [ids[0]] }),
         ],
-        (sql) => sql`update tasks set title = 'theirs ' || title where id in ${sql(ids.slice(5, 15))}`,
+        (sql) => sql`delete from tasks where id = ${ids[0]!}`,
       )
-      const updated = new Map<string, any>(answer!.body.updated.map((task: any) => [task.id, task]))
-      t.equal(updated.size, 20)
-      ids.forEach((id, n) => {
-        t.match(updated.get(id), { title: `${n >= 5 && n < 15 ? 'theirs ' : ''}${n}`, description: 'mine' })
-      })
-    })
+      t.equal(update!.status, 404)
+      t.equal(remove!.status, 404)
+      t.strictSame(bulkUpdate!.body, { updated: [], not_found: [ids[0]] })
+      t.strictSame(bulkDelete!.body, { deleted_count: 0, not_found: [ids[0]] })
+      t.equal((await call('GET', `/tasks/${ids[1]}`)).status, 200)
+    },
+  )
 
-    await t.test('many updates that wait for one row all take effect', async (t) => {
-      const { body: before } = await call('POST', '/tasks', { title: 'a' })
-      const fields = [{ title: 'b' }, { description: 'c' }, { status: 'completed' }, { priority: 'low' }]
-      const answers = await meanwhile(
-        fields.map((changes) => () => call('PUT', `/tasks/${before.id}`, changes)),
-        (sql) => sql`update tasks set due_date = '2026-01-01T00:00:00Z' where id = ${before.id}`,
-      )
-      t.equal(new Set(answers.map(({ body }) => body.updated_at)).size, 4)
-      const last = answers.map(({ body }) => body).sort((a, b) => (a.updated_at < b.updated_at ? 1 : -1))[0]
-      t.match(last, { ...Object.assign({}, ...fields), due_date: '2026-01-01T00:00:00.000Z' })
-      t.strictSame((await call('GET', `/tasks/${before.id}`)).body, last)
+  await t.test('a delete removes what the other transaction changed', async (t) => {
+    const { tasks } = await plan(titles(3))
+    const ids: string[] = tasks.map((task: any) => task.id)
+    const [remove] = await meanwhile(
+      [() => call('DELETE', `/tasks/${ids[0]}`)],
+      (sql) => sql`update tasks set title = 'theirs' where id = ${ids[0]!}`,
+    )
+    t.equal(remove!.status, 204)
+    const [bulk] = await meanwhile(
+      [() => call('DELETE', '/tasks/bulk', { ids: [...ids].reverse() })],
+      (sql) => sql`update tasks set title = 'theirs' where id in ${sql(ids)}`,
+    )
+    t.strictSame(bulk!.body, { deleted_count: 2, not_found: [ids[0]] })
+    t.equal((await call('GET', `/tasks/${ids[1]}`)).status, 404)
+  })
+
+  await t.test('a bulk update keeps the changes of the other transaction in each task', async (t) => {
+    const { tasks } = await plan(titles(20))
+    const ids: string[] = tasks.map((task: any) => task.id)
+    const [answer] = await meanwhile(
+      [() => call('PUT', '/tasks/bulk', { tasks: shuffled(ids).map((id) => ({ id, description: 'mine' })) })],
+      (sql) => sql`update tasks set title = 'theirs ' || title where id in ${sql(ids.slice(5, 15))}`,
+    )
+    const updated = new Map<string, any>(answer!.body.updated.map((task: any) => [task.id, task]))
+    t.equal(updated.size, 20)
+    ids.forEach((id, n) => {
+      t.match(updated.get(id), { title: `${n >= 5 && n < 15 ? 'theirs ' : ''}${n}`, description: 'mine' })
     })
-  },
-)
+  })
+
+  await t.test('many updates that wait for one row all take effect', async (t) => {
+    const { body: before } = await call('POST', '/tasks', { title: 'a' })
+    const fields = [{ title: 'b' }, { description: 'c' }, { status: 'completed' }, { priority: 'low' }]
+    const answers = await meanwhile(
+      fields.map((changes) => () => call('PUT', `/tasks/${before.id}`, changes)),
+      (sql) => sql`update tasks set due_date = '2026-01-01T00:00:00Z' where id = ${before.id}`,
+    )
+    t.equal(new Set(answers.map(({ body }) => body.updated_at)).size, 4)
+    const last = answers.map(({ body }) => body).sort((a, b) => (a.updated_at < b.updated_at ? 1 : -1))[0]
+    t.match(last, { ...Object.assign({}, ...fields), due_date: '2026-01-01T00:00:00.000Z' })
+    t.strictSame((await call('GET', `/tasks/${before.id}`)).body, last)
+  })
+})
 
 const titles = (count: number, prefix = '') =>
   Array.from({ length: count }, (_, n) => ({ title: `${prefix}${n}` }))

@@ -5,11 +5,10 @@ import Fastify from 'fastify'
 import type { Page } from 'playwright-core'
 import t, { type Test } from 'tap'
 import { taskService } from '../../server/src/start/index.js'
-import { launch, open, plan, serve, skip } from './support.js'
+import { open, plan, serve, sharedBrowser, skip } from './support.js'
 
 t.test('the page', { skip }, async (t) => {
-  const browser = await launch()
-  t.teardown(() => browser.close())
+  const browser = await sharedBrowser()
   const service = await serve(t)
   const { url, client } = service
 
