@@ -263,6 +263,20 @@ t.test(
         t.ok(read <= 10_001, `${name}: no scan reads more than what is counted, ${read} rows (${mode})`)
       }
     }
+    await other.unsafe(
+      'set parallel_setup_cost = 0; set parallel_tuple_cost = 0; set min_parallel_table_scan_size = 0',
+    )
+    sent.length = 0
+    await tasks.list(anonymous, { sort_by: 'priority', order: 'desc', page: 1, limit: 100 })
+    const scan = JSON.stringify(
+      await explain(other, sent[0]!.statement, sent[0]!.parameters, 'force_custom_plan'),
+    )
+    t.match(scan, 'Seq Scan')
+    t.notMatch(
+      scan,
+      'Gather',
+      'a list of everything uses one process of PostgreSQL, and leaves the others to other calls',
+    )
     driver.debug = false
     const prepared = await rows(database, sql`select statement from pg_prepared_statements`)
     t.equal(

@@ -152,6 +152,12 @@ const isCommon = ($: Placeholders, shape: Shape) => {
   return fields === undefined && ready === undefined && rare.every((value) => value === undefined)
 }
 
+/**
+ * True. PostgreSQL gives a statement that sets anything one process: with the two more that it gives a large scan by default, other
+ * calls would wait for the cores of a small machine.
+ */
+const inOneProcess = sql`set_config('aklp.scan', 'on', true) is not null`
+
 const selectPage = statement<Values, Row, Shape>(($, shape) => {
   const chosen = JSON.parse(shape) as Chosen
   const counted = qb
@@ -163,6 +169,7 @@ const selectPage = statement<Values, Row, Shape>(($, shape) => {
   return qb
     .select({ total: sql<number>`(select count(*)::int from ${counted})`.as('total'), ...columns })
     .from(sql`${pageOf($, chosen)} as page`)
+    .where(inOneProcess)
 }, isCommon)
 
 /** The same page; no `count` if more than {@link MOST_ROWS} tasks would be read to find it. Then it reads no further. */
