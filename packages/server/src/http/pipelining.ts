@@ -19,8 +19,8 @@ export interface PipeliningOptions {
  * ones delay new clients.
  */
 const AT_ONCE = 4
-/** Most requests that were held back, of all sockets, that begin in one turn. */
-const PER_TURN = 64
+/** Most requests that were held back, of all sockets, that begin in one turn: a new connection waits for a turn of each one before it. */
+const PER_TURN = 16
 
 /** Properties in place of a map and of a listener, which are several objects for every request. */
 const QUEUE = Symbol('queue')

@@ -44,12 +44,13 @@ let shortTurns = 0
 let isReversed = true
 let scheduled = false
 
-/** Lets a socket wait while others have used up the budget. */
+/**
+ * Lets a socket wait while others have used up the budget; but not a new one, which can be that of a probe: the system accepts one in
+ * each turn, and what one read of it costs is bounded.
+ */
 export function shareBudget(socket: Socket) {
   open.add(socket)
   socket.once('close', () => open.delete(socket))
-  // Node starts reading a new socket in the next tick.
-  if (shortTurns > 0) process.nextTick(postpone, socket)
 }
 
 /** Counts a piece of a body, the `nth` one, or a request that is held back. */
