@@ -1,4 +1,4 @@
-/** Ten thousand agents at work, each in a session of its own; then faster and faster, until something breaks. */
+/** Ten thousand agents at work, each in a session of its own; then faster until something breaks, or slower until nothing does. */
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { get, type IncomingMessage } from 'node:http'
@@ -23,8 +23,8 @@ const PERIOD = 10
 const AGENTS_FOR_A_STREAM = 100
 /** Slower than this, an agent notices. */
 const MAX_P99 = 1000
-/** For what breaks first: how many times as fast, and the seconds of each step. */
-const [FASTER, STEP] = [[1.5, 2, 3, 4, 6, 8], 10]
+/** For what breaks first: how many times as fast, or as slow if that is too much, and the seconds of each step. */
+const [FASTER, SLOWER, STEP] = [[1.5, 2, 3, 4, 6, 8], [0.8, 0.7, 0.6, 0.5, 0.4, 0.3], 20]
 
 export const agents: Scenario = {
   seconds: 600,
@@ -41,8 +41,8 @@ export const agents: Scenario = {
     const streams = everyone
       .filter((_, n) => n % AGENTS_FOR_A_STREAM === 0)
       .map(({ session }) => new Stream(server.base, session))
-    const measure = (faster: number, seconds: number) =>
-      work({ server, everyone, processes: cluster.processes }, faster, seconds)
+    const measure = (times: number, seconds: number) =>
+      work({ server, everyone, processes: cluster.processes }, times, seconds)
     await measure(1, PERIOD)
     for (const stream of streams) stream.delays.length = 0
 
@@ -73,17 +73,20 @@ export const agents: Scenario = {
       },
     ]
 
-    let last = steady
-    for (const faster of FASTER) {
-      if (isBroken(last)) break
-      last = await measure(faster, STEP)
+    const steps = [steady]
+    const wasBroken = isBroken(steady)
+    for (const times of wasBroken ? SLOWER : FASTER) {
+      steps.push(await measure(times, STEP))
+      if (isBroken(steps.at(-1)!) !== wasBroken) break
     }
-    const { observed } = onlyExpectedStatuses(last.results)
-    const first = isBroken(last)
-      ? `at ${last.faster} times the load`
-      : `nothing at ${last.faster} times the load`
-    const broken = `${first}: ${last.speed}; ${observed}; ${last.cores}`
-    findings.push({ expected: 'what breaks first is reported', observed: broken, passed: true })
+    for (const step of steps.slice(1)) {
+      const { observed } = onlyExpectedStatuses(step.results)
+      findings.push({
+        expected: `${step.times} times the load: what breaks is reported`,
+        observed: `${isBroken(step) ? 'breaks' : 'works'}: ${step.speed}; ${observed}; ${step.cores}`,
+        passed: true,
+      })
+    }
     findings.push(stillRuns(server))
     for (const stream of streams) stream.close()
     clearInterval(maintenance)
@@ -169,7 +172,7 @@ interface Place {
 }
 
 /** Lets every agent make a call in each period. */
-async function work({ server, everyone, processes }: Place, faster: number, seconds: number) {
+async function work({ server, everyone, processes }: Place, times: number, seconds: number) {
   const client = new Client(server.base, AGENTS)
   const busy = () => ({
     server: cpuSeconds([server.pid]),
@@ -179,7 +182,7 @@ async function work({ server, everyone, processes }: Place, faster: number, seco
   const before = busy()
   const start = performance.now()
   let late = 0
-  const load = sendAtRate((faster * AGENTS) / PERIOD, async (turn) => {
+  const load = sendAtRate((times * AGENTS) / PERIOD, async (turn) => {
     if (!(await everyone[turn % AGENTS]!.step(client))) late++
   })
   while (performance.now() - start < 1000 * seconds) {
@@ -191,14 +194,14 @@ async function work({ server, everyone, processes }: Place, faster: number, seco
   await load.stop()
   client.close()
   const results: CallResult[] = client.results
-  const times = results.map(({ ms }) => ms)
-  const p99 = percentile(times, 99)
+  const latencies = results.map(({ ms }) => ms)
+  const p99 = percentile(latencies, 99)
   const names = Object.keys(before) as (keyof typeof before)[]
   return {
-    faster,
+    times,
     results,
     p99,
-    speed: `${Math.round(results.length / elapsed)}/s, p50 ${percentile(times, 50)} ms, p99 ${p99} ms; ${late} calls not made, since the one before had no response`,
+    speed: `${Math.round(results.length / elapsed)}/s, p50 ${percentile(latencies, 50)} ms, p99 ${p99} ms; ${late} calls not made, since the one before had no response`,
     cores: names
       .map((name) => `${name} ${((after[name] - before[name]) / elapsed).toFixed(2)} cores`)
       .join(', '),
