@@ -49,11 +49,7 @@ export async function overStdio(
   if (worker) env.AKLP_WORKER = worker
   if (token) env.AKLP_TOKEN = token
   const [command, args] = asUser([process.execPath, cli])
-  return connect(
-    test,
-    era,
-    new StdioClientTransport({ command, args, env, cwd, stderr: 'ignore' }),
-  )
+  return connect(test, era, new StdioClientTransport({ command, args, env, cwd, stderr: 'ignore' }))
 }
 
 async function connect(
