@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { PGlite } from '@electric-sql/pglite'
 import t, { type Test } from 'tap'
@@ -102,6 +103,19 @@ t.test('import takes its source from IMPORT_FROM, unless --from is given', async
     stderr: /^aklp-task-server: cannot read PostgreSQL at 127.0.0.1:1\/old: /,
   })
   t.match(await importFrom('--from', 'missing.jsonl'), { code: 1, stderr: /cannot read missing\.jsonl/ })
+})
+
+t.test('export and prune of a folder without a database fail, and create none', async (t) => {
+  const missing = join(folder, 'missing')
+  for (const args of [
+    ['export', '--to', 'backup.jsonl'],
+    ['prune', '--days', '9'],
+  ]) {
+    const { code, stderr } = await run(t, ...args, '--database-url', `file:${missing}`)
+    t.equal(code, 1)
+    t.match(stderr, `there is no database in the folder ${missing}`)
+    t.notOk(existsSync(missing))
+  }
 })
 
 t.test('migrate upgrades the schema and exits', async (t) => {

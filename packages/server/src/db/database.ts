@@ -45,6 +45,8 @@ export interface DatabaseOptions {
   lockTimeout: number
   /** How many milliseconds to retry until PostgreSQL can be reached. */
   startTimeout: number
+  /** Whether opening a folder without an embedded database fails, in place of creating one. */
+  mustExist?: boolean
   /** Called with what it waits for: once if it cannot be reached at first, and once if it cannot be migrated at first. */
   onWait?: (what: string) => void
   /** Called with what does not prevent the start, but should be known. */

@@ -28,7 +28,7 @@ const clientOptions = {
 const WITHOUT_TEMPLATE =
   'The package has no database template for this version: creating the database takes some seconds longer'
 
-type Options = Pick<DatabaseOptions, 'onNotice'>
+type Options = Pick<DatabaseOptions, 'mustExist' | 'onNotice'>
 
 /** The embedded database in a folder, or in memory. */
 export async function openEmbedded(options: Options, folder?: string): Promise<Database> {
@@ -117,6 +117,10 @@ async function claim(folder: string, options: Options): Promise<Claimed> {
   const inUse = (holder: string) =>
     new DatabaseError(
       `the database folder ${folder} is in use by ${holder}. Stop that process, or set DATABASE_URL=file:another-folder`,
+    )
+  if (options.mustExist && !existsSync(join(folder, 'postgres')))
+    throw new DatabaseError(
+      `there is no database in the folder ${folder}. Set DATABASE_URL to the one that you want to read`,
     )
   try {
     await mkdir(folder, { recursive: true })

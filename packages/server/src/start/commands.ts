@@ -29,22 +29,27 @@ export async function runImport(config: Config, options: { from: string; dryRun?
 }
 
 export async function runExport(config: Config, options: { to: string; session?: string }) {
-  await withDatabase(config, (database) => exportTo(database, options))
+  await withDatabase(config, (database) => exportTo(database, options), { mustExist: true })
 }
 
 export async function runPrune(
   config: Config,
   options: ({ days: number } | { session: string }) & { to?: string; dryRun?: boolean },
 ) {
-  await withDatabase(config, (database) => prune(database, options))
+  await withDatabase(config, (database) => prune(database, options), { mustExist: true })
 }
 
 type Opened = Awaited<ReturnType<typeof openDatabase>>
 
-async function withDatabase<T>(config: Config, command: (database: Opened) => Promise<T>): Promise<T> {
+async function withDatabase<T>(
+  config: Config,
+  command: (database: Opened) => Promise<T>,
+  { mustExist = false } = {},
+): Promise<T> {
   const database = await openDatabase(config.DATABASE_URL, {
     ...databaseOptions(config),
     poolSize: 1,
+    mustExist,
     // No client waits for a response.
     statementTimeout: 0,
     onWait: (what) => process.stderr.write(`waiting for ${what}\n`),
