@@ -7,7 +7,7 @@ import { openDatabase } from '../src/db/open.js'
 import { anonymous, type Caller } from '../src/http/caller.js'
 import { countReady } from '../src/tasks/progress.js'
 import type { TaskListQuery } from '../src/tasks/schemas.js'
-import { options, skipPostgres, startPostgres, storesOf } from './support.js'
+import { options, sharedPostgres, skipPostgres, startPostgres, storesOf } from './support.js'
 
 async function rows({ db }: Database, statement: ReturnType<typeof sql>): Promise<any[]> {
   return (await db.execute(statement)) as any
@@ -293,7 +293,7 @@ t.test(
   'a claim reads its session only, with statistics from before others worked',
   { skip: skipPostgres },
   async (t) => {
-    const { newDatabase } = await startPostgres(t)
+    const { newDatabase } = await sharedPostgres()
     const url = await newDatabase()
     const database = await openDatabase(url, { ...options, poolSize: 1, statementTimeout: 60_000 })
     const { db } = database
@@ -327,6 +327,42 @@ t.test(
     await database.close()
   },
 )
+
+t.test('looking for circles compares no task with all others', { skip: skipPostgres }, async (t) => {
+  const { newDatabase } = await sharedPostgres()
+  const url = await newDatabase()
+  const database = await openDatabase(url, { ...options, poolSize: 1 })
+  const { db } = database
+  // A line of 2000 tasks, before PostgreSQL has statistics.
+  await db.execute(sql`
+    insert into tasks (id, title, blocked_by)
+    select md5(n::text)::uuid, 'a', case when n > 1 then array[md5((n - 1)::text)::uuid] else '{}' end
+    from generate_series(1, 2000) n`)
+  const [{ id }] = await rows(
+    database,
+    sql`insert into tasks (id, title) values (${randomUUID()}, 'a') returning id`,
+  )
+  const [{ end }] = await rows(database, sql`select md5('2000')::uuid as end`)
+  const sent: { statement: string; parameters: unknown[] }[] = []
+  const { options: driver } = (db as any).$client
+  driver.debug = (_connection: number, statement: string, parameters: unknown[]) =>
+    sent.push({ statement, parameters: [...parameters] })
+  await storesOf(database).tasks.update(anonymous, id, { blocked_by: [end] })
+  driver.debug = false
+  const { statement, parameters } = sent.find(({ statement }) => statement.includes('recursive'))!
+  const other = postgres(url, { max: 1, onnotice: () => {} })
+  const plan = await explain(other, statement, parameters, 'auto', 'analyze, ')
+  t.ok(mostRead(plan) >= 1999, 'all are looked at')
+  t.ok(compared(plan) <= 10_000, `${compared(plan)} rows are compared`)
+  await other.end()
+  await database.close()
+})
+
+/** How many rows joins have compared in vain. */
+function compared(plan: any): number {
+  const here = (plan['Rows Removed by Join Filter'] ?? 0) * plan['Actual Loops']
+  return (plan.Plans ?? []).reduce((sum: number, below: any) => sum + compared(below), here)
+}
 
 /** Whether a statement reads rows of tables: an insert, or the completion of a key, has none to find. */
 const readsRows = /\b(from|update) "tasks"(?! (select|values))/
