@@ -11,8 +11,8 @@ import type { Test } from 'tap'
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
 /**
- * A command that starts Node as a user does: tap adds loaders to every process that a test starts, by NODE_OPTIONS, which take a third
- * of a second and do not know TypeScript 7.
+ * A command that starts Node as a user does: tap adds loaders to every process that a test starts, by NODE_OPTIONS, which slow it
+ * down and do not know TypeScript 7.
  */
 export const asUser = (command: string[], options?: string): [program: string, args: string[]] => [
   'env',

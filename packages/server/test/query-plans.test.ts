@@ -13,6 +13,18 @@ async function rows({ db }: Database, statement: ReturnType<typeof sql>): Promis
   return (await db.execute(statement)) as any
 }
 
+/** Records the statements that the driver sends from now on, until it is stopped. */
+function recordStatements({ db }: Database) {
+  const sent: { statement: string; parameters: unknown[] }[] = []
+  const { options: driver } = (db as any).$client
+  driver.debug = (_connection: number, statement: string, parameters: unknown[]) =>
+    sent.push({ statement, parameters: [...parameters] })
+  const stop = () => {
+    driver.debug = false
+  }
+  return { sent, stop }
+}
+
 t.test(
   'each call is one prepared statement that uses an index for every scan',
   { skip: skipPostgres },
@@ -53,11 +65,7 @@ t.test(
       ({ id }) => id as string,
     )
 
-    // The statements that the driver sends.
-    const sent: { statement: string; parameters: unknown[] }[] = []
-    const { options: driver } = (db as any).$client
-    driver.debug = (_connection: number, statement: string, parameters: unknown[]) =>
-      sent.push({ statement, parameters: [...parameters] })
+    const { sent, stop } = recordStatements(database)
 
     const { tasks, batches, claims, sessions } = storesOf(database)
     const restricted: Caller = { ...anonymous, sessions: [session_id, randomUUID()] }
@@ -277,7 +285,7 @@ t.test(
       'Gather',
       'a list of everything uses one process of PostgreSQL, and leaves the others to other calls',
     )
-    driver.debug = false
+    stop()
     const prepared = await rows(database, sql`select statement from pg_prepared_statements`)
     t.equal(
       new Set(prepared.map(({ statement }) => statement)).size,
@@ -306,10 +314,7 @@ t.test(
       lease_expires_at = now() + interval '1 hour'
     where id in (select distinct on (session_id) id from tasks)`)
     const [{ session_id }] = await rows(database, sql`select session_id from tasks limit 1`)
-    const sent: { statement: string; parameters: unknown[] }[] = []
-    const { options: driver } = (db as any).$client
-    driver.debug = (_connection: number, statement: string, parameters: unknown[]) =>
-      sent.push({ statement, parameters: [...parameters] })
+    const { sent, stop } = recordStatements(database)
     const other = postgres(url, { max: 1, onnotice: () => {} })
     for (const resume of [true, false]) {
       sent.length = 0
@@ -322,7 +327,7 @@ t.test(
         t.ok(read <= 100, `resume ${resume}: ${read} rows (${mode})`)
       }
     }
-    driver.debug = false
+    stop()
     await other.end()
     await database.close()
   },
@@ -343,12 +348,9 @@ t.test('looking for circles compares no task with all others', { skip: skipPostg
     sql`insert into tasks (id, title) values (${randomUUID()}, 'a') returning id`,
   )
   const [{ end }] = await rows(database, sql`select md5('2000')::uuid as end`)
-  const sent: { statement: string; parameters: unknown[] }[] = []
-  const { options: driver } = (db as any).$client
-  driver.debug = (_connection: number, statement: string, parameters: unknown[]) =>
-    sent.push({ statement, parameters: [...parameters] })
+  const { sent, stop } = recordStatements(database)
   await storesOf(database).tasks.update(anonymous, id, { blocked_by: [end] })
-  driver.debug = false
+  stop()
   const { statement, parameters } = sent.find(({ statement }) => statement.includes('recursive'))!
   const other = postgres(url, { max: 1, onnotice: () => {} })
   const plan = await explain(other, statement, parameters, 'auto', 'analyze, ')

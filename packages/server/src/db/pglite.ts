@@ -120,7 +120,7 @@ async function claim(folder: string, options: Options): Promise<Claimed> {
     )
   if (options.mustExist && !existsSync(join(folder, 'postgres')))
     throw new DatabaseError(
-      `there is no database in the folder ${folder}. Set DATABASE_URL to the one that you want to read`,
+      `there is no database in the folder ${folder}. Set DATABASE_URL to the folder of your database`,
     )
   try {
     await mkdir(folder, { recursive: true })

@@ -52,8 +52,8 @@ export function loadOfList({ query, caller }: FastifyRequest): Load {
 /** Requests that use one connection at once. The driver pipelines statements, and sends several in one write. */
 const PER_CONNECTION = 4
 /**
- * The share of the connections that scans may use, at least one. PostgreSQL uses several cores for each scan: on a small
- * machine, two at once would leave no core for other requests.
+ * The share of the connections that scans may use, at least one. Each takes a core of PostgreSQL: on a small machine, two
+ * at once would leave none for other requests.
  */
 const PART_FOR_SCANS = 1 / 10
 /** The maximum number of waiting requests of each kind. */

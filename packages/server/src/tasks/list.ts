@@ -153,8 +153,8 @@ const isCommon = ($: Placeholders, shape: Shape) => {
 }
 
 /**
- * True. PostgreSQL gives a statement that sets anything one process: with the two more that it gives a large scan by default, other
- * calls would wait for the cores of a small machine.
+ * True. PostgreSQL runs a statement with this function in one process (set_config is parallel unsafe, see its chapter “Parallel
+ * Safety”): with the two more that it gives a large scan by default, other calls would wait for the cores of a small machine.
  */
 const inOneProcess = sql`set_config('aklp.scan', 'on', true) is not null`
 
