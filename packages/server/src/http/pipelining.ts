@@ -21,6 +21,8 @@ export interface PipeliningOptions {
 const AT_ONCE = 4
 /** Most requests that were held back, of all sockets, that begin in one turn: a new connection waits for a turn of each one before it. */
 const PER_TURN = 16
+/** They wait for so many turns at most while each turn accepts a connection. */
+const ACCEPTING_TURNS = 64
 
 /** Properties in place of a map and of a listener, which are several objects for every request. */
 const QUEUE = Symbol('queue')
@@ -54,6 +56,9 @@ class Turns {
   /** The queues that may begin a request. */
   readonly #ready = new Set<Queue>()
   #scheduled = false
+  /** Whether a connection was accepted in this turn, and how many turns before it only accepted some. */
+  #hasAccepted = false
+  #acceptingTurns = 0
 
   constructor({ perSocket = 32, waiting = 16_000 }: PipeliningOptions) {
     this.perSocket = perSocket
@@ -69,8 +74,16 @@ class Turns {
     this.#waiting += waiting
   }
 
+  accept() {
+    this.#hasAccepted = true
+  }
+
   add(queue: Queue) {
     this.#ready.add(queue)
+    this.#schedule()
+  }
+
+  #schedule() {
     if (this.#scheduled) return
     this.#scheduled = true
     setImmediate(() => this.#begin())
@@ -78,9 +91,13 @@ class Turns {
 
   #begin() {
     this.#scheduled = false
+    const waits = this.#hasAccepted && this.#acceptingTurns < ACCEPTING_TURNS
+    this.#acceptingTurns = waits ? this.#acceptingTurns + 1 : 0
+    this.#hasAccepted = false
+    if (waits) return this.#schedule()
     let begun = 0
     for (const queue of [...this.#ready]) {
-      if (begun >= PER_TURN) return this.add(queue)
+      if (begun >= PER_TURN) return this.#schedule()
       this.#ready.delete(queue)
       begun += queue.beginNext()
     }
@@ -163,6 +180,7 @@ export const pipelining = fp<PipeliningOptions>(
   async ({ server }, options) => {
     const turns = new Turns(options)
     server.on('connection', (socket: Socket) => {
+      turns.accept()
       const parser = socket.parser!
       const queue = new Queue(socket, parser.onIncoming, turns)
       socket[QUEUE] = queue
