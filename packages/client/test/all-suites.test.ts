@@ -1,4 +1,4 @@
-/** The suites of the SDK, in one process: see packages/server/test/suites.test.ts. */
+/** The suites of the SDK, in one process: see packages/server/test/all-suites.test.ts. */
 import { readdirSync } from 'node:fs'
 
 for (const name of readdirSync(new URL('.', import.meta.url)).sort())

@@ -1,8 +1,0 @@
-/**
- * The suites of the service without a network, in one process: to load it and to start the databases takes longer than most of
- * them. Each one also runs alone: `pnpm exec tap packages/server/test/tasks.suite.ts`.
- */
-import { readdirSync } from 'node:fs'
-
-for (const name of readdirSync(new URL('.', import.meta.url)).sort())
-  if (name.endsWith('.suite.ts')) await import(`./${name}`)
