@@ -1,4 +1,7 @@
-/** What must hold when many callers use two servers on one PostgreSQL at the same time. */
+/**
+ * What must hold when many callers use two servers on one PostgreSQL at the same time. Not a suite: it sets the clock, and ids never go
+ * back.
+ */
 import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import postgres from 'postgres'
