@@ -282,6 +282,7 @@ t.test('the page', { skip }, async (t) => {
     t.equal(await focused(), 'Understand Pods', 'the focus is on the title of the task')
     await tabTo('Complete')
     await page.keyboard.press('Enter')
+    await page.locator('textarea:focus').waitFor()
     await page.keyboard.type('Explained')
     await page.keyboard.press('Tab')
     await page.keyboard.press('Tab')

@@ -80,6 +80,7 @@ const insert = statement<Values & Recorded & { defaults: string }, { id: string 
   const locked = qb.$with('locked', {}).as(sql`
     select ${tasks.id} from ${tasks} where ${tasks.id} in (select unnest((task).blocked_by) from deletions)
     order by ${tasks.id} for key share`)
+  // By id: another request may restore the same tasks, and each would wait for a task of the other.
   return qb
     .with(deletions, locked)
     .insert(tasks)
@@ -88,7 +89,7 @@ const insert = statement<Values & Recorded & { defaults: string }, { id: string 
         select ${sql.join(columns, sql`, `)}, nth from deletions
       ) as restored
       where ${recorded($.by)} and set_config('aklp.check_blockers', 'off', true) is not null
-      order by nth`)
+      order by id`)
     .onConflictDoNothing({ target: tasks.id })
     .returning({ id: tasks.id })
 })
