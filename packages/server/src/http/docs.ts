@@ -16,8 +16,8 @@ declare const SwaggerUIBundle: { plugins: { DownloadUrl: (toolbox: object) => ob
  * A plugin of Swagger UI that resolves the references of an operation. Its own resolver for OpenAPI 3.1 parses the whole document for
  * each operation that is opened, which takes seconds (swagger-api/swagger-ui issue 10748).
  *
- * Runs in the browser, as the text of this function, which must not use anything outside of it. Functions inside are methods: compilers
- * add calls to others, which keep their names.
+ * Runs in the browser, as the text of this function, which must not use anything outside of it. Functions inside are methods: to
+ * other functions, compilers add calls that keep their names.
  */
 const resolver = (toolbox: object) => ({
   // What it has without a list of plugins.

@@ -74,6 +74,7 @@ class Turns {
     this.#waiting += waiting
   }
 
+  /** Counts a new connection. */
   accept() {
     this.#hasAccepted = true
   }

@@ -80,7 +80,7 @@ const insert = statement<Values & Recorded & { defaults: string }, { id: string 
   const locked = qb.$with('locked', {}).as(sql`
     select ${tasks.id} from ${tasks} where ${tasks.id} in (select unnest((task).blocked_by) from deletions)
     order by ${tasks.id} for key share`)
-  // By id: another request may restore the same tasks, and each would wait for a task of the other.
+  // By id: another request may restore the same tasks in another order, and each would wait for a task of the other.
   return qb
     .with(deletions, locked)
     .insert(tasks)
